@@ -1,0 +1,56 @@
+# replay: set up, then run the shipped examples.   test: set up, then the tests.
+# check:  tests, lint, types, import contracts, the built wheel.   bench: the figures of docs/benchmarks.md.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: help replay test check lint bench clean
+help:
+	@sed -n 's/^# //p' Makefile
+
+replay: $(VENV)/.run
+	@$(BIN)/ota-sim run examples --report-dir reports
+
+test: $(VENV)/.test
+	@$(BIN)/python -m pytest -n 2 -q
+
+check: $(VENV)/.check lint
+	@$(BIN)/python -m pytest -n 2 -q
+	@$(BIN)/python -m tests.smoke_wheel
+
+lint: $(VENV)/.check
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+
+bench: $(VENV)/.test
+	@$(BIN)/python -m bench
+
+clean:
+	rm -rf $(VENV) dist build reports .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "ota-sim needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1)."; \
+	  echo "Name another one with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 3; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+	  echo "Python's venv module is missing. On Debian and Ubuntu: apt-get install python3-venv"; \
+	  echo "On Fedora it comes with python3; elsewhere: python3 -m pip install virtualenv && virtualenv $(VENV)"; exit 3; }
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "setting up $(VENV) (once) ..."
+	@$(PIP) -e .
+	@touch $@
+
+$(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "setting up $(VENV) for the tests (once) ..."
+	@$(PIP) -e '.[test]'
+	@touch $@ $(VENV)/.run
+
+$(VENV)/.check: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "setting up $(VENV) for all checks (once) ..."
+	@$(PIP) -e '.[check]'
+	@touch $@ $(VENV)/.run $(VENV)/.test

@@ -1,0 +1,1 @@
+"""What the platform and a device agree on: values, texts and bytes. Nothing here does I/O."""

@@ -1,0 +1,15 @@
+"""Identities, as the platform numbers and names them.
+
+A device ID is unique over the whole platform and never used again; a device name is unique within its
+product while the device lives. What OneNET calls `tid` is a job here: one device's part of a task.
+"""
+
+from typing import NewType
+
+AccountId = NewType("AccountId", int)
+ProductId = NewType("ProductId", str)
+PackageId = NewType("PackageId", int)
+TaskId = NewType("TaskId", int)
+JobId = NewType("JobId", int)
+DeviceId = NewType("DeviceId", int)
+DeviceName = NewType("DeviceName", str)

@@ -1,0 +1,376 @@
+"""Bodies of the operator API: requests, answers, and the one shape of an error.
+
+Money is an integer count of fen, times are unix milliseconds, sizes bytes. The API's OpenAPI document is made
+from these definitions, and the harness reads its answers with them.
+"""
+
+from enum import Enum
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from platform_stub.protocol.messages import Version
+
+Count = Annotated[int, Meta(ge=1, le=10_000_000)]
+Fen = Annotated[int, Meta(ge=-(2**53), le=2**53)]
+Millis = Annotated[int, Meta(ge=0, le=2**53)]
+Text = Annotated[str, Meta(min_length=1, max_length=200)]
+ProductKey = Annotated[str, Meta(min_length=1, max_length=32, pattern=r"^[A-Za-z0-9]+$")]
+Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_\-]+$")]
+CardNumber = Annotated[str, Meta(max_length=32, pattern=r"^[0-9A-Za-z]*$")]
+Key = Annotated[str, Meta(min_length=4, max_length=128, pattern=r"^[A-Za-z0-9+/]+={0,2}$")]
+Kind = Literal["FOTA", "SOTA"]
+StateName = Literal["pending", "downloading", "upgrading", "success", "failed", "cancelled"]
+
+
+class ErrorCode(Enum):
+    """What the operator API answers besides success; the first ones in the order of P16."""
+
+    IDEMPOTENCY_CONFLICT = "idempotency_conflict"  # P13: the key was used with another body
+    MALFORMED = "malformed"
+    NOT_FOUND = "not_found"  # an account, product, task ... in the path does not exist
+    NOT_SUBSCRIBED = "not_subscribed"  # B5
+    ARREARS = "arrears"  # B16
+    PACKAGE_UNKNOWN = "package_unknown"
+    PACKAGE_NOT_VERIFIED = "package_not_verified"
+    DEVICES_UNUSABLE = "devices_unusable"  # P7
+    DEVICES_BUSY = "devices_busy"  # P8
+    LICENCES_INSUFFICIENT = "licences_insufficient"  # B13
+    BALANCE_INSUFFICIENT = "balance_insufficient"  # P11
+    NOT_REFUNDABLE = "not_refundable"  # B15
+    CONFLICT = "conflict"  # the name is taken, the task has ended, the clock would go back ...
+    FORBIDDEN = "forbidden"  # foreign Host or Origin
+    UNAVAILABLE = "unavailable"  # the store could not commit: nothing has changed
+    INTERNAL = "internal"
+
+
+class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the rules leave open, and the prices (charging rules, part 2)."""
+
+    price_fen: Annotated[int, Meta(ge=0)] = 100
+    free_devices: Annotated[int, Meta(ge=0)] = 100
+    charging_date_ms: Millis | None = None
+    deduction_order: Literal["purchased_first", "free_first"] = "purchased_first"  # P1
+    grandfathered_when: Literal["job_created", "update_succeeded"] = "job_created"  # P3
+    arrears_hold: Literal["pending", "creation"] = "pending"  # P10
+
+
+class ErrorBody(Struct, frozen=True, kw_only=True):
+    """The one shape of an error. `details` holds what a program needs, such as `needed` and `available`."""
+
+    code: str
+    message: str
+    details: dict[str, object] = {}
+
+
+class OpenAccount(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Open an account. `now_ms` sets its clock at the start; left out, it shows real time."""
+
+    name: Text = "account"
+    policy: Policy = Policy()
+    now_ms: Millis | None = None
+
+
+class Licences(Struct, frozen=True, kw_only=True):
+    """What an account holds, and what its devices hold."""
+
+    bought: int
+    granted: int
+    purchased_left: int
+    free_left: int
+    left: int
+    entitled_purchased: int
+    entitled_free: int
+    entitled_grandfathered: int
+
+
+class Account(Struct, frozen=True, kw_only=True):
+    """An account as it stands. `access_key` (base64) signs `userid/{account_id}`."""
+
+    account_id: int
+    name: str
+    access_key: str
+    subscribed: bool
+    balance_fen: int
+    in_arrears: bool
+    charging_date_ms: int | None
+    now_ms: int
+    policy: Policy
+    licences: Licences
+
+
+class Post(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Move money on an account: positive in, negative out (another service's bill, say)."""
+
+    amount_fen: Fen
+    reason: Text = "posting"
+
+
+class TopUp(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Pay money in."""
+
+    amount_fen: Annotated[int, Meta(ge=1, le=2**53)]
+
+
+class BuyLicences(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Buy online (B4): count x price from the balance (P11)."""
+
+    count: Count
+
+
+class GrantLicences(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Enter licences bought offline under a contract (B4); takes no balance."""
+
+    count: Count
+    contract: Text
+
+
+class CancelLicences(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Ask for money back; always refused (B15)."""
+
+    count: Count
+
+
+class SetChargingDate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Announce the charging date, or move it (B1, P5); null takes it off."""
+
+    at_ms: Millis | None
+
+
+class Notice(Struct, frozen=True, kw_only=True):
+    """What the platform told the user (B1)."""
+
+    channel: Literal["phone", "sms", "email"]
+    at_ms: int
+    text: str
+
+
+class ChargingDate(Struct, frozen=True, kw_only=True):
+    """The date in force and all notices sent, oldest first."""
+
+    charging_date_ms: int | None
+    notices: list[Notice]
+
+
+class Clock(Struct, frozen=True, kw_only=True):
+    """The account's clock."""
+
+    now_ms: int
+
+
+class SetClock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Move the account's clock forward, to a moment or by a span; never back."""
+
+    to_ms: Millis | None = None
+    advance_ms: Millis | None = None
+
+
+class JournalEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One line of the journal; `kind` says which other fields there are."""
+
+    seq: int
+    at_ms: int
+    kind: str
+    task_id: int | None = None
+    device_id: int | None = None
+    source: str | None = None
+    count: int | None = None
+    amount_fen: int | None = None
+    note: str | None = None
+
+
+class Journal(Struct, frozen=True, kw_only=True):
+    """A page of the journal; `next_after` is the next page's `after`, null at the end."""
+
+    entries: list[JournalEntry]
+    next_after: int | None
+
+
+class CreateProduct(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Make a product; its id is made up when left out."""
+
+    name: Text = "product"
+    product_id: ProductKey | None = None
+
+
+class Product(Struct, frozen=True, kw_only=True):
+    """A product. `access_key` (base64) signs `products/{product_id}`."""
+
+    product_id: str
+    account_id: int
+    name: str
+    access_key: str
+
+
+class RegisterDevice(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One device to register; a line of NDJSON, or a row of CSV with these column names."""
+
+    name: Name
+    key: Key | None = None
+    iccid: CardNumber = ""
+    imsi: CardNumber = ""
+    f_version: Version | None = None
+    s_version: Version | None = None
+
+
+class Device(Struct, frozen=True, kw_only=True):
+    """A device as the platform knows it. `key` (base64) signs `products/{pid}/devices/{name}`."""
+
+    device_id: int
+    account_id: int
+    product_id: str
+    name: str
+    key: str
+    iccid: str
+    imsi: str
+    f_version: str | None
+    s_version: str | None
+    terminated: bool
+
+
+class Registered(Struct, frozen=True, kw_only=True):
+    """All devices of one registration, in the order given."""
+
+    devices: list[Device]
+
+
+class DevicePage(Struct, frozen=True, kw_only=True):
+    """A page of devices by ascending ID; `next_after` is the next page's `after`, null at the end."""
+
+    devices: list[Device]
+    next_after: int | None
+
+
+class TimelineEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One thing that happened to a device, on the account's clock."""
+
+    at_ms: int
+    what: str
+    tid: int | None = None
+    detail: str | None = None
+
+
+class Entitlement(Struct, frozen=True, kw_only=True):
+    """A device's right to be updated; invalid from the device's termination on (B10)."""
+
+    source: Literal["purchased", "free", "grandfathered"]
+    task_id: int
+    obtained_ms: int
+    valid: bool
+    account_id: int
+
+
+class DeviceDetail(Struct, frozen=True, kw_only=True):
+    """A device, its entitlement, its presence, and all that happened to it, oldest first."""
+
+    device: Device
+    entitlement: Entitlement | None
+    connected: bool
+    after_sales_support: bool  # B17
+    timeline: list[TimelineEntry]
+
+
+class MoveDevice(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Move a device to another product, of the same or another account; ID and entitlement stay (P12)."""
+
+    product_id: ProductKey
+    name: Name | None = None
+
+
+class ReplaceCard(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Enter another card for a device (B9)."""
+
+    iccid: CardNumber
+    imsi: CardNumber = ""
+
+
+class Package(Struct, frozen=True, kw_only=True):
+    """An update package; `md5` is lower-case hex."""
+
+    package_id: int
+    account_id: int
+    product_id: str
+    kind: Kind
+    name: str
+    target: str
+    size_bytes: int
+    md5: str
+    verification: Literal["open", "passed", "skipped"]
+
+
+class Packages(Struct, frozen=True, kw_only=True):
+    """All packages of an account."""
+
+    packages: list[Package]
+
+
+class CreateTask(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Order one update of a set of devices. A device named twice counts once (P6)."""
+
+    package_id: int
+    device_ids: Annotated[list[int], Meta(min_length=1, max_length=2_000_000)]
+    name: Text = "task"
+    verification: bool = False  # the first device of a package; deducts like any task (P15)
+
+
+class JobCounts(Struct, frozen=True, kw_only=True):
+    """How many jobs of a task stand where."""
+
+    pending: int = 0
+    downloading: int = 0
+    upgrading: int = 0
+    success: int = 0
+    failed: int = 0
+    cancelled: int = 0
+
+
+class Task(Struct, frozen=True, kw_only=True):
+    """A task, what its creation cost, and its jobs.
+
+    `needed` and `available` are licences at the moment of creation; `deducted` = `deducted_purchased` +
+    `deducted_free`; `left` is what the account had afterwards.
+    """
+
+    task_id: int
+    account_id: int
+    package_id: int
+    kind: Kind
+    target: str
+    name: str
+    created_ms: int
+    state: Literal["upgrading", "finished", "cancelled"]
+    device_count: int
+    needed: int
+    available: int
+    deducted: int
+    deducted_purchased: int
+    deducted_free: int
+    grandfathered: int
+    left: int
+    retry_of: int | None
+    jobs: JobCounts
+
+
+class Tasks(Struct, frozen=True, kw_only=True):
+    """A page of tasks, newest first; `next_before` is the next page's `before`, null at the end."""
+
+    tasks: list[Task]
+    next_before: int | None
+
+
+class Job(Struct, frozen=True, kw_only=True):
+    """One device's part of a task. `step` is the last one accepted."""
+
+    tid: int
+    task_id: int
+    device_id: int
+    state: StateName
+    step: int | None
+    updated_ms: int
+
+
+class Jobs(Struct, frozen=True, kw_only=True):
+    """A page of jobs by ascending tid; `next_after` is the next page's `after`, null at the end."""
+
+    jobs: list[Job]
+    next_after: int | None

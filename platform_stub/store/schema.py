@@ -1,0 +1,223 @@
+"""Tables of the store, and the version they are at.
+
+`journal` is the record of accounts, licences and entitlements (I6): `accounts` and `entitlements` are what its
+replay gives, kept beside it so that a decision is a look-up. Devices, tasks, jobs and timelines are state.
+Money is in fen, times are unix milliseconds on the account's clock, sizes bytes.
+"""
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+)
+
+SCHEMA_VERSION: Final = 1
+PRODUCT: Final = "ota-sim"
+
+metadata = MetaData()
+
+# SQLite counts a rowid by itself only for INTEGER; PostgreSQL wants 64 bits.
+Serial = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _serial(name: str) -> Column[int]:
+    return Column(name, Serial, primary_key=True, autoincrement=True)
+
+
+schema_info = Table(
+    "schema_info",
+    metadata,
+    Column("product", String(32), primary_key=True),
+    Column("version", Integer, nullable=False),
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    _serial("account_id"),
+    Column("name", Text, nullable=False),
+    Column("access_key", Text, nullable=False),
+    Column("policy", Text, nullable=False),  # JSON of the policy at opening
+    Column("opened_ms", BigInteger, nullable=False),
+    Column("clock_offset_ms", BigInteger, nullable=False),  # account time - real time
+    Column("subscribed", Boolean, nullable=False),
+    Column("balance_fen", BigInteger, nullable=False),
+    Column("bought", BigInteger, nullable=False),
+    Column("granted", BigInteger, nullable=False),
+    Column("purchased_left", BigInteger, CheckConstraint("purchased_left >= 0"), nullable=False),  # I1
+    Column("free_left", BigInteger, CheckConstraint("free_left >= 0"), nullable=False),  # I2
+    Column("charging_date_ms", BigInteger),
+)
+
+# kind: opened subscribed posted bought granted charging_date bound ended
+journal = Table(
+    "journal",
+    metadata,
+    _serial("seq"),
+    Column("account_id", BigInteger, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("task_id", BigInteger),  # bound
+    Column("device_id", BigInteger),  # bound, ended
+    Column("source", String(16)),  # bound: purchased, free, grandfathered
+    Column("count", BigInteger),  # subscribed: free licences; bought, granted
+    Column("amount_fen", BigInteger),  # posted, bought (what was paid, not negative)
+    Column("note", Text),  # opened: policy; posted: reason; granted: contract; charging_date: ms or "none"
+    Index("journal_account", "account_id"),
+)
+
+entitlements = Table(
+    "entitlements",
+    metadata,
+    Column("device_id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("account_id", BigInteger, nullable=False),  # who paid (P12)
+    Column("source", String(16), nullable=False),
+    Column("task_id", BigInteger, nullable=False),
+    Column("obtained_ms", BigInteger, nullable=False),
+)
+
+products = Table(
+    "products",
+    metadata,
+    Column("product_id", String(32), primary_key=True),
+    Column("account_id", BigInteger, ForeignKey("accounts.account_id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("access_key", Text, nullable=False),
+)
+
+devices = Table(
+    "devices",
+    metadata,
+    _serial("device_id"),
+    Column("account_id", BigInteger, nullable=False),
+    Column("product_id", String(32), nullable=False),
+    Column("name", String(64), nullable=False),
+    Column("key", String(128), nullable=False),
+    Column("iccid", String(32), nullable=False),
+    Column("imsi", String(32), nullable=False),
+    Column("f_version", String(20)),
+    Column("s_version", String(20)),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("terminated_ms", BigInteger),
+    sqlite_autoincrement=True,  # a device ID is never used again, not even the highest
+)
+Index(
+    "devices_name",
+    devices.c.product_id,
+    devices.c.name,
+    unique=True,
+    sqlite_where=devices.c.terminated_ms.is_(None),
+    postgresql_where=devices.c.terminated_ms.is_(None),
+)
+Index("devices_account", devices.c.account_id)
+
+packages = Table(
+    "packages",
+    metadata,
+    _serial("package_id"),
+    Column("account_id", BigInteger, nullable=False),
+    Column("product_id", String(32), nullable=False),
+    Column("kind", SmallInteger, nullable=False),
+    Column("name", String(20), nullable=False),
+    Column("target", String(20), nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("md5", String(32), nullable=False),
+    Column("verification", String(8), nullable=False),  # open, passed, skipped
+    Column("content", LargeBinary, nullable=False),
+    Index("packages_name", "account_id", "name", unique=True),
+)
+
+tasks = Table(
+    "tasks",
+    metadata,
+    _serial("task_id"),
+    Column("account_id", BigInteger, nullable=False),
+    Column("package_id", BigInteger, nullable=False),
+    Column("kind", SmallInteger, nullable=False),
+    Column("target", String(20), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("cancelled_ms", BigInteger),
+    Column("retry_of", BigInteger),
+    Column("verification", Boolean, nullable=False),
+    Column("device_count", BigInteger, nullable=False),
+    Column("needed", BigInteger, nullable=False),
+    Column("available", BigInteger, nullable=False),
+    Column("deducted_purchased", BigInteger, nullable=False),
+    Column("deducted_free", BigInteger, nullable=False),
+    Column("grandfathered", BigInteger, nullable=False),
+    Column("left_after", BigInteger, nullable=False),
+    Index("tasks_account", "account_id"),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    _serial("tid"),
+    Column("task_id", BigInteger, nullable=False),
+    Column("device_id", BigInteger, nullable=False),
+    Column("kind", SmallInteger, nullable=False),
+    Column("state", SmallInteger, nullable=False),  # JobState
+    Column("step", SmallInteger),  # the last one accepted
+    Column("updated_ms", BigInteger, nullable=False),
+    Index("jobs_task", "task_id", "state"),
+    Index("jobs_device", "device_id"),
+)
+# P8, held by the database: one open job of a kind a device.
+Index(
+    "jobs_open",
+    jobs.c.device_id,
+    jobs.c.kind,
+    unique=True,
+    sqlite_where=jobs.c.state <= 3,  # noqa: PLR2004 - OPEN_STATES
+    postgresql_where=jobs.c.state <= 3,  # noqa: PLR2004
+)
+
+timeline = Table(
+    "timeline",
+    metadata,
+    _serial("entry_id"),
+    Column("device_id", BigInteger, nullable=False),
+    Column("tid", BigInteger),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("what", String(32), nullable=False),
+    Column("detail", Text),
+    Index("timeline_device", "device_id"),
+)
+
+notices = Table(
+    "notices",
+    metadata,
+    _serial("notice_id"),
+    Column("account_id", BigInteger, nullable=False),
+    Column("channel", String(8), nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("text", Text, nullable=False),
+    Index("notices_account", "account_id"),
+)
+
+# P13: committed with the effect it belongs to.
+answers = Table(
+    "answers",
+    metadata,
+    Column("account_id", BigInteger, nullable=False),
+    Column("call", String(64), nullable=False),
+    Column("key", String(128), nullable=False),
+    Column("body_digest", String(64), nullable=False),
+    Column("status", SmallInteger, nullable=False),
+    Column("answer", Text, nullable=False),
+    PrimaryKeyConstraint("account_id", "call", "key"),
+)
