@@ -40,7 +40,12 @@ class Downlink(Protocol):
     """What a broker does for the service."""
 
     def publish(
-        self, session: Session, suffix: str, payload: bytes, qos: int, delivered: Callable[[], None] | None = None
+        self,
+        session: Session,
+        suffix: str,
+        payload: bytes,
+        qos: int,
+        delivered: Callable[[], None] | None = None,
     ) -> None:
         """Send to the device if the session is still open and subscribed; otherwise drop.
 
@@ -55,7 +60,7 @@ class Uplink(Protocol):
     """What the service does for a broker."""
 
     def connect(self, product_id: str, client_id: str, password: str) -> Session | ConnectRefusal:
-        """Judge a CONNECT: user name, client id and password as they came. An accepted one opens a session."""
+        """Judge a CONNECT by user name, client id and password; an accepted one opens a session."""
 
     def subscribed(self, session: Session, inform: bool) -> None:  # noqa: FBT001
         """A SUBSCRIBE was granted, and SUBACK sent; `inform`: one of its filters takes in /ota/inform."""

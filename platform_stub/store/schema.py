@@ -1,11 +1,11 @@
 """Tables of the store, and the version they are at.
 
-`journal` is the record of accounts, licences and entitlements (I6): `accounts` and `entitlements` are what its
-replay gives, kept beside it so that a decision is a look-up. Devices, tasks, jobs and timelines are state.
+`journal` is the record of accounts, licences and entitlements (I6): `accounts` and `entitlements` are what
+its replay gives, kept beside it so that a decision is a look-up. Devices, tasks, jobs and timelines are state.
 Money is in fen, times are unix milliseconds on the account's clock, sizes bytes.
 """
 
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
@@ -18,6 +18,7 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
+    Row,
     SmallInteger,
     String,
     Table,
@@ -26,6 +27,9 @@ from sqlalchemy import (
 
 SCHEMA_VERSION: Final = 1
 PRODUCT: Final = "ota-sim"
+
+AnyRow = Row[*tuple[Any, ...]]
+"""A row as a query gives it."""
 
 metadata = MetaData()
 

@@ -1,0 +1,110 @@
+"""Products, devices, and what happened to them."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, func, select
+
+from platform_stub.protocol.ids import AccountId
+from platform_stub.store.schema import AnyRow, devices, entitlements, jobs, products, tasks, timeline
+
+_BY_ADDRESS = select(devices).where(
+    devices.c.product_id == bindparam("product"),
+    devices.c.name == bindparam("name"),
+    devices.c.terminated_ms.is_(None),
+)
+_BY_ID = select(devices).where(devices.c.device_id == bindparam("id"))
+_PRODUCT = select(products).where(products.c.product_id == bindparam("id"))
+
+
+def add_product(
+    conn: Connection, *, product_id: str, account_id: AccountId, name: str, access_key: str
+) -> None:
+    """Enter a product."""
+    values = {"product_id": product_id, "account_id": account_id, "name": name, "access_key": access_key}
+    conn.execute(products.insert().values(values))
+
+
+def load_product(conn: Connection, product_id: str) -> AnyRow | None:
+    """Read a product."""
+    return conn.execute(_PRODUCT, {"id": product_id}).one_or_none()
+
+
+def load_products(conn: Connection, account_id: int) -> Sequence[AnyRow]:
+    """Read an account's products."""
+    query = select(products).where(products.c.account_id == account_id).order_by(products.c.product_id)
+    return conn.execute(query).all()
+
+
+def load_by_address(conn: Connection, product_id: str, name: str) -> AnyRow | None:
+    """Read the living device of a name in a product."""
+    return conn.execute(_BY_ADDRESS, {"product": product_id, "name": name}).one_or_none()
+
+
+def load(conn: Connection, device_id: int) -> AnyRow | None:
+    """Read a device, living or terminated."""
+    return conn.execute(_BY_ID, {"id": device_id}).one_or_none()
+
+
+def taken_names(conn: Connection, product_id: str) -> set[str]:
+    """Read the names of all living devices of a product."""
+    query = select(devices.c.name).where(
+        devices.c.product_id == product_id, devices.c.terminated_ms.is_(None)
+    )
+    return set(conn.execute(query).scalars())
+
+
+def add(conn: Connection, rows: list[dict[str, Any]]) -> range:
+    """Enter devices; answers their IDs, in the rows' order."""
+    highest = select(func.coalesce(func.max(devices.c.device_id), 0))  # rows are never deleted
+    high = conn.execute(highest).scalar_one()
+    numbered = [row | {"device_id": high + at} for at, row in enumerate(rows, start=1)]
+    conn.execute(devices.insert(), numbered)
+    return range(high + 1, high + 1 + len(rows))
+
+
+def load_page(conn: Connection, account_id: int, after: int, limit: int) -> Sequence[AnyRow]:
+    """Read a page of an account's devices by ascending ID."""
+    query = select(devices).where(devices.c.account_id == account_id, devices.c.device_id > after)
+    return conn.execute(query.order_by(devices.c.device_id).limit(limit)).all()
+
+
+def stream_living(conn: Connection, account_id: int) -> Iterator[AnyRow]:
+    """Read all living devices of an account by ascending ID, a thousand at a time."""
+    after = 0
+    while page := load_page(conn, account_id, after, 1_000):
+        yield from (row for row in page if row.terminated_ms is None)
+        after = page[-1].device_id
+
+
+def change(conn: Connection, device_id: int, **values: Any) -> None:
+    """Write some columns of one device."""
+    conn.execute(devices.update().where(devices.c.device_id == device_id).values(**values))
+
+
+def load_entitlement(conn: Connection, device_id: int) -> AnyRow | None:
+    """Read a device's entitlement."""
+    return conn.execute(select(entitlements).where(entitlements.c.device_id == device_id)).one_or_none()
+
+
+def note(conn: Connection, rows: list[dict[str, Any]]) -> None:
+    """Add timeline entries: device_id, tid, at_ms, what, detail."""
+    if rows:
+        conn.execute(timeline.insert(), rows)
+
+
+def load_timeline(conn: Connection, device_id: int) -> Sequence[AnyRow]:
+    """Read what happened to a device, oldest first."""
+    query = select(timeline).where(timeline.c.device_id == device_id).order_by(timeline.c.entry_id)
+    return conn.execute(query).all()
+
+
+def load_jobs(conn: Connection, device_id: int) -> Sequence[AnyRow]:
+    """Read a device's jobs with their tasks' facts, oldest first."""
+    query = (
+        select(jobs, tasks.c.created_ms, tasks.c.target, tasks.c.account_id, tasks.c.package_id)
+        .join(tasks, tasks.c.task_id == jobs.c.task_id)
+        .where(jobs.c.device_id == device_id)
+        .order_by(jobs.c.tid)
+    )
+    return conn.execute(query).all()

@@ -1,0 +1,206 @@
+"""Opening the store: one process a folder, two connections, a schema version that is checked first.
+
+A writer's transaction begins IMMEDIATE, so that what it read still holds when it writes (P14); the reader
+sees what is committed. A folder or file that is not ours, is damaged, or is in use is refused untouched.
+"""
+
+import fcntl
+import os
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, create_engine, event, select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import StaticPool
+
+from platform_stub.store.errors import StoreRefused, StoreUnavailable
+from platform_stub.store.schema import PRODUCT, SCHEMA_VERSION, metadata, schema_info
+
+DATABASE_NAME: Final = "ota-sim.db"
+LOCK_NAME: Final = "lock"
+BUSY_TIMEOUT_MS: Final = 5_000
+
+_PRAGMAS: Final = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA temp_store = MEMORY",
+    "PRAGMA cache_size = -65536",
+    "PRAGMA wal_autocheckpoint = 4000",
+    f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}",
+)
+# Devices of one task while it is created; per connection, so that two creations never meet.
+_SCRATCH: Final = "CREATE TEMP TABLE IF NOT EXISTS chosen (device_id INTEGER PRIMARY KEY)"
+
+
+class Store:
+    """An open database: `write()` is a transaction, `read()` a view of what is committed."""
+
+    def __init__(self, path: Path, lock_fd: int | None) -> None:
+        self.path = path
+        self._lock_fd = lock_fd
+        self._writer = _engine(path, "BEGIN IMMEDIATE")
+        self._reader = _engine(path, "BEGIN")
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Open a transaction; it is committed at the end, and rolled back on any error.
+
+        A database that can't take it raises StoreUnavailable.
+        """
+        try:
+            with self._writer.begin() as conn:
+                yield conn
+        except DBAPIError as exc:
+            raise StoreUnavailable(f"the database did not take the transaction: {exc.orig}") from exc
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Open a view of what is committed, the same for all statements in it."""
+        try:
+            with self._reader.begin() as conn:
+                yield conn
+        except DBAPIError as exc:
+            raise StoreUnavailable(f"the database could not be read: {exc.orig}") from exc
+
+    def close(self) -> None:
+        """Close the connections, then let go of the folder."""
+        self._reader.dispose()
+        self._writer.dispose()
+        if self._lock_fd is not None:
+            os.close(self._lock_fd)
+            self._lock_fd = None
+
+
+def open_store(folder: Path) -> Store:
+    """Open the store in a folder, or make one in a new or empty folder.
+
+    StoreRefused says why a folder was left untouched: in use, not ours, damaged, of another version.
+    """
+    _check_folder(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock_fd = _lock(folder)
+    except OSError as exc:
+        raise StoreRefused(
+            f"{folder}: can't be used as data folder: {exc.strerror}. Name another one."
+        ) from exc
+    try:
+        path = folder / DATABASE_NAME
+        if path.exists() and path.stat().st_size:
+            _check_database(path)
+            return Store(path, lock_fd)
+        return _create(path, lock_fd)
+    except BaseException:
+        os.close(lock_fd)
+        raise
+
+
+def open_engine(path: Path) -> Store:
+    """Open a second pair of connections on a database that this process holds open already."""
+    return Store(path, None)
+
+
+def _check_folder(folder: Path) -> None:
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise StoreRefused(f"{folder}: is a file, not a folder. Name a new or empty folder.")
+    names = {entry.name for entry in folder.iterdir()}
+    if names and DATABASE_NAME not in names and names != {LOCK_NAME}:
+        raise StoreRefused(
+            f"{folder}: holds other files ({', '.join(sorted(names)[:3])}) and no {DATABASE_NAME}. "
+            "Name a new or empty folder."
+        )
+
+
+def _lock(folder: Path) -> int:
+    fd = os.open(folder / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as exc:
+        holder = os.pread(fd, 32, 0).decode("ascii", "replace").strip()
+        os.close(fd)
+        raise StoreRefused(
+            f"{folder}: is in use by another ota-sim{f' (process {holder})' if holder else ''}. "
+            "Stop that one, or name another folder."
+        ) from exc
+    os.ftruncate(fd, 0)
+    os.pwrite(fd, str(os.getpid()).encode(), 0)
+    return fd
+
+
+def _check_database(path: Path) -> None:
+    """Look at an existing file without a write: whether it is SQLite, ours, of this version, and whole."""
+    advice = "It was left as it is; name another folder, or restore this one from a copy."
+    try:
+        with path.open("rb") as file:
+            if file.read(16) != b"SQLite format 3\0":
+                raise StoreRefused(f"{path}: is not a SQLite database. {advice}")
+        conn = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        try:
+            _check_version(path, conn, advice)
+            verdict = conn.execute("PRAGMA quick_check(1)").fetchone()[0]
+        finally:
+            conn.close()
+    except (sqlite3.Error, OSError) as exc:
+        raise StoreRefused(f"{path}: is damaged or can't be read: {exc}. {advice}") from exc
+    if verdict != "ok":
+        raise StoreRefused(f"{path}: is damaged: {verdict}. {advice}")
+
+
+def _check_version(path: Path, conn: sqlite3.Connection, advice: str) -> None:
+    known = conn.execute("SELECT 1 FROM sqlite_master WHERE name = 'schema_info'").fetchone()
+    row = conn.execute("SELECT product, version FROM schema_info").fetchone() if known else None
+    if row is None or row[0] != PRODUCT:
+        raise StoreRefused(f"{path}: is a database of another program. {advice}")
+    if row[1] != SCHEMA_VERSION:
+        raise StoreRefused(
+            f"{path}: has schema version {row[1]}, this ota-sim reads {SCHEMA_VERSION}. "
+            "It was left as it is; open it with the ota-sim that made it."
+        )
+
+
+def _create(path: Path, lock_fd: int) -> Store:
+    """Make the database aside and move it in place: a kill in between leaves no half schema."""
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".new-") as aside:
+        new = Path(aside) / DATABASE_NAME
+        store = Store(new, None)
+        try:
+            with store.write() as conn:
+                metadata.create_all(conn)
+                conn.execute(schema_info.insert().values(product=PRODUCT, version=SCHEMA_VERSION))
+        finally:
+            store.close()
+        new.replace(path)
+    return Store(path, lock_fd)
+
+
+def _engine(path: Path, begin: str) -> Engine:
+    engine = create_engine(
+        f"sqlite:///{path}",
+        poolclass=StaticPool,
+        connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_MS / 1e3},
+    )
+
+    @event.listens_for(engine, "connect")
+    def prepare(dbapi_connection: Any, _record: object) -> None:
+        dbapi_connection.isolation_level = None  # BEGIN is ours to say
+        for pragma in _PRAGMAS:
+            dbapi_connection.execute(pragma)
+        dbapi_connection.execute(_SCRATCH)
+
+    @event.listens_for(engine, "begin")
+    def say_begin(conn: Connection) -> None:
+        conn.exec_driver_sql(begin)
+
+    return engine
+
+
+def schema_version(conn: Connection) -> int:
+    """Read the schema's version from an open database."""
+    return int(conn.execute(select(schema_info.c.version)).scalar_one())

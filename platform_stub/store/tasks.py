@@ -1,0 +1,269 @@
+"""Creating a task in a handful of statements, whatever its size, and reading tasks and jobs back.
+
+The devices stand in the scratch table `chosen` (see `dialect`). The statements that bind entitlements write
+the rows that `rules.licensing.expand` names, in its order; a test holds the two equal.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    text,
+)
+
+from platform_stub.protocol.codes import OPEN_STATES, JobState, UpdateKind
+from platform_stub.protocol.ids import AccountId, PackageId, ProductId, TaskId
+from platform_stub.protocol.operator import Policy
+from platform_stub.rules import events as ev
+from platform_stub.rules.licensing import allocation_order
+from platform_stub.rules.refusals import OFFENDERS_SHOWN, Offenders
+from platform_stub.store.dialect import chosen, insert_one
+from platform_stub.store.schema import AnyRow, devices, entitlements, jobs, journal, tasks
+
+_MAX_OPEN = max(OPEN_STATES)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewTask:
+    """A task that was decided, to be written."""
+
+    account_id: AccountId
+    package_id: PackageId
+    product_id: ProductId
+    kind: UpdateKind
+    target: str
+    name: str
+    verification: bool
+    retry_of: TaskId | None
+
+
+def count_chosen(conn: Connection) -> int:
+    """Count the distinct devices of the task (P6)."""
+    return int(conn.execute(select(func.count()).select_from(chosen)).scalar_one())
+
+
+def count_needed(conn: Connection) -> int:
+    """Count the chosen devices without an entitlement: what the task needs (B14)."""
+    query = (
+        select(func.count())
+        .select_from(chosen.outerjoin(entitlements, entitlements.c.device_id == chosen.c.device_id))
+        .where(entitlements.c.device_id.is_(None))
+    )
+    return int(conn.execute(query).scalar_one())
+
+
+def find_unusable(
+    conn: Connection, account_id: int, product_id: str, kind: UpdateKind, target: str
+) -> Offenders:
+    """Find the chosen devices that can't be in the task, each with its why (P7)."""
+    version = devices.c.f_version if kind is UpdateKind.FOTA else devices.c.s_version
+    whys: list[tuple[ColumnElement[bool], str]] = [
+        (devices.c.device_id.is_(None), "unknown"),
+        (devices.c.terminated_ms.is_not(None), "terminated"),
+        (devices.c.account_id != account_id, "another account's"),
+        (devices.c.product_id != product_id, "another product's"),
+        (version == target, "already at the target version"),
+    ]
+    joined = chosen.outerjoin(devices, devices.c.device_id == chosen.c.device_id)
+    bad = or_(*(condition for condition, _ in whys))
+    count = conn.execute(select(func.count()).select_from(joined).where(bad)).scalar_one()
+    if not count:
+        return Offenders()
+    shown = (
+        select(chosen.c.device_id, case(*whys))
+        .select_from(joined)
+        .where(bad)
+        .order_by(chosen.c.device_id)
+        .limit(OFFENDERS_SHOWN)
+    )
+    return Offenders(count=count, first=tuple((row[0], row[1]) for row in conn.execute(shown)))
+
+
+def find_busy(conn: Connection, kind: UpdateKind) -> Offenders:
+    """Find the chosen devices with an open job of the kind (P8), by one look-up a device."""
+    is_busy = busy_condition(kind)
+    count = conn.execute(select(func.count()).select_from(chosen).where(is_busy)).scalar_one()
+    if not count:
+        return Offenders()
+    shown = select(chosen.c.device_id).where(is_busy).order_by(chosen.c.device_id).limit(OFFENDERS_SHOWN)
+    why = f"has an open {kind.name} job"
+    return Offenders(count=count, first=tuple((row[0], why) for row in conn.execute(shown)))
+
+
+def busy_condition(kind: UpdateKind) -> ColumnElement[bool]:
+    """Spell P8 so that the planner starts from the chosen devices, not from all open jobs."""
+    return exists(
+        select(literal(1))
+        .select_from(jobs)
+        .where(
+            jobs.c.device_id == chosen.c.device_id,
+            jobs.c.kind == int(kind),
+            jobs.c.state <= text(str(int(_MAX_OPEN))),  # a literal, or the partial index is not seen
+        )
+    )
+
+
+def create(
+    conn: Connection,
+    new: NewTask,
+    policy: Policy,
+    allocated: ev.Allocated,
+    *,
+    now_ms: int,
+    device_count: int,
+    needed: int,
+    available: int,
+) -> TaskId:
+    """Write a decided task: its row, entitlements and their journal, and jobs, ascending by device ID."""
+    deducted = allocated.purchased + allocated.free
+    task_id = TaskId(
+        insert_one(
+            conn,
+            tasks.insert().values(
+                account_id=new.account_id,
+                package_id=new.package_id,
+                kind=int(new.kind),
+                target=new.target,
+                name=new.name,
+                created_ms=now_ms,
+                retry_of=new.retry_of,
+                verification=new.verification,
+                device_count=device_count,
+                needed=needed,
+                available=available,
+                deducted_purchased=allocated.purchased,
+                deducted_free=allocated.free,
+                grandfathered=allocated.grandfathered,
+                left_after=available - deducted,
+            ),
+        )
+    )
+    if deducted or allocated.grandfathered:
+        bind(conn, new.account_id, task_id, policy, allocated, now_ms)
+    conn.execute(
+        insert(jobs).from_select(
+            ["task_id", "device_id", "kind", "state", "updated_ms"],
+            select(
+                literal(task_id),
+                chosen.c.device_id,
+                literal(int(new.kind)),
+                literal(int(JobState.PENDING)),
+                literal(now_ms),
+            ).order_by(chosen.c.device_id),
+        )
+    )
+    return task_id
+
+
+def bind(
+    conn: Connection,
+    account_id: AccountId,
+    task_id: TaskId,
+    policy: Policy,
+    allocated: ev.Allocated,
+    now_ms: int,
+) -> None:
+    """Bind an entitlement to each chosen device without one, by ascending ID: journal first, then table."""
+    before = conn.execute(select(func.coalesce(func.max(journal.c.seq), 0))).scalar_one()
+    number = func.row_number().over(order_by=chosen.c.device_id)
+    first, second, third = allocation_order(policy, allocated)
+    source = case(
+        (number <= first[1], first[0].value),
+        (number <= first[1] + second[1], second[0].value),
+        else_=third[0].value,
+    )
+    unentitled = chosen.outerjoin(entitlements, entitlements.c.device_id == chosen.c.device_id)
+    conn.execute(
+        insert(journal).from_select(
+            ["account_id", "at_ms", "kind", "task_id", "device_id", "source"],
+            select(
+                literal(account_id),
+                literal(now_ms),
+                literal("bound"),
+                literal(task_id),
+                chosen.c.device_id,
+                source,
+            )
+            .select_from(unentitled)
+            .where(entitlements.c.device_id.is_(None))
+            .order_by(chosen.c.device_id),
+        )
+    )
+    conn.execute(
+        insert(entitlements).from_select(
+            ["device_id", "account_id", "source", "task_id", "obtained_ms"],
+            select(
+                journal.c.device_id,
+                journal.c.account_id,
+                journal.c.source,
+                journal.c.task_id,
+                journal.c.at_ms,
+            ).where(journal.c.seq > before),
+        )
+    )
+
+
+_TASK = select(tasks).where(tasks.c.task_id == bindparam("id"))
+_COUNTS = select(jobs.c.state, func.count()).where(jobs.c.task_id == bindparam("id")).group_by(jobs.c.state)
+
+
+def load(conn: Connection, task_id: int) -> AnyRow | None:
+    """Read a task's row."""
+    return conn.execute(_TASK, {"id": task_id}).one_or_none()
+
+
+def load_page(conn: Connection, account_id: int, before: int | None, limit: int) -> Sequence[AnyRow]:
+    """Read an account's tasks, newest first, below a task id."""
+    query = select(tasks).where(tasks.c.account_id == account_id)
+    if before is not None:
+        query = query.where(tasks.c.task_id < before)
+    return conn.execute(query.order_by(tasks.c.task_id.desc()).limit(limit)).all()
+
+
+def job_counts(conn: Connection, task_id: int) -> dict[JobState, int]:
+    """Count a task's jobs by state."""
+    return {JobState(state): count for state, count in conn.execute(_COUNTS, {"id": task_id})}
+
+
+def load_jobs(
+    conn: Connection, task_id: int, state: JobState | None, after: int, limit: int
+) -> Sequence[AnyRow]:
+    """Read a page of a task's jobs by ascending tid."""
+    query = select(jobs).where(jobs.c.task_id == task_id, jobs.c.tid > after)
+    if state is not None:
+        query = query.where(jobs.c.state == int(state))
+    return conn.execute(query.order_by(jobs.c.tid).limit(limit)).all()
+
+
+def cancel_open_jobs(conn: Connection, task_id: int, now_ms: int) -> list[tuple[int, int]]:
+    """Cancel a task's open jobs (P9); answers (tid, device ID) of each."""
+    where = and_(jobs.c.task_id == task_id, jobs.c.state <= int(_MAX_OPEN))
+    return _cancel(conn, where, now_ms)
+
+
+def cancel_jobs_of_device(conn: Connection, device_id: int, now_ms: int) -> list[tuple[int, int]]:
+    """Cancel a terminated device's open jobs (P9); answers (tid, device ID) of each."""
+    where = and_(jobs.c.device_id == device_id, jobs.c.state <= int(_MAX_OPEN))
+    return _cancel(conn, where, now_ms)
+
+
+def _cancel(conn: Connection, where: ColumnElement[bool], now_ms: int) -> list[tuple[int, int]]:
+    ended = [(r.tid, r.device_id) for r in conn.execute(select(jobs.c.tid, jobs.c.device_id).where(where))]
+    conn.execute(jobs.update().where(where).values(state=int(JobState.CANCELLED), updated_ms=now_ms))
+    return ended
+
+
+def mark_cancelled(conn: Connection, task_id: int, now_ms: int) -> None:
+    """Enter that the operator cancelled a task."""
+    conn.execute(tasks.update().where(tasks.c.task_id == task_id).values(cancelled_ms=now_ms))
