@@ -1,9 +1,9 @@
 """Errors by blame. Each says what was wrong, where, and what to do; the command line maps a class to an exit code.
 
-    OtaSimError
-      UsageFault        our caller asked for something that can't be      exit 2
-      EnvironmentFault  the machine or a service stands in the way        exit 3
-      PeerFault         the other end broke the contract of the protocol
+- OtaSimError
+  - UsageFault: our caller asked for something that can't be; exit 2
+  - EnvironmentFault: the machine or a service stands in the way; exit 3
+  - PeerFault: the other end broke the contract of the protocol
 """
 
 

@@ -107,6 +107,12 @@ class Reply(Struct, frozen=True, kw_only=True, gc=False):
     msg: str = "success"
 
 
+class DataPoint(Struct, frozen=True, kw_only=True, gc=False):
+    """Device to platform and back: a data point, of which only the id is read."""
+
+    id: int
+
+
 M = TypeVar("M", bound=Struct)
 _ENCODER = msgspec.json.Encoder()
 _DECODERS: dict[type[Struct], msgspec.json.Decoder[Struct]] = {}

@@ -5,7 +5,7 @@ from these definitions, and the harness reads its answers with them.
 """
 
 from enum import Enum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
@@ -60,7 +60,7 @@ class ErrorBody(Struct, frozen=True, kw_only=True):
 
     code: str
     message: str
-    details: dict[str, object] = {}
+    details: dict[str, Any] = {}
 
 
 class OpenAccount(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -3,6 +3,7 @@
 A *suffix* is what follows that prefix, with its leading slash. Source: onenet-protocol, section 3.
 """
 
+from types import MappingProxyType
 from typing import NamedTuple
 
 ROOT = "$sys"
@@ -21,6 +22,12 @@ DATA_POINT_REJECTED = "/dp/post/json/rejected"
 
 UPWARD = frozenset({INFORM_REPLY, VERSION, STATUS, PROPERTY_POST, DATA_POINT})
 """Suffixes a device may publish to; any other is an illegal topic."""
+
+
+REPLIES = MappingProxyType(
+    {VERSION: VERSION_REPLY, STATUS: STATUS_REPLY, PROPERTY_POST: PROPERTY_POST_REPLY},
+)
+"""Which suffix answers a report; the answer is its acknowledgement."""
 
 
 class DeviceTopic(NamedTuple):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, assert_never
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, bindparam, func, select
+from sqlalchemy import Connection, RowMapping, bindparam, select
 
 from platform_stub.protocol import operator as api
 from platform_stub.protocol.codes import EntitlementSource
@@ -13,7 +13,7 @@ from platform_stub.protocol.ids import AccountId, DeviceId, TaskId
 from platform_stub.rules import events as ev
 from platform_stub.rules.licensing import Ledger
 from platform_stub.store.dialect import insert_one
-from platform_stub.store.schema import AnyRow, accounts, entitlements, journal, notices
+from platform_stub.store.schema import AnyRow, accounts, journal, notices
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,16 +116,6 @@ def save_clock(conn: Connection, account_id: AccountId, clock_offset_ms: int) ->
     conn.execute(
         accounts.update().where(accounts.c.account_id == account_id).values(clock_offset_ms=clock_offset_ms)
     )
-
-
-def entitled_counts(conn: Connection, account_id: int) -> dict[str, int]:
-    """Count the entitlements an account paid, by source."""
-    rows = conn.execute(
-        select(entitlements.c.source, func.count())
-        .where(entitlements.c.account_id == account_id)
-        .group_by(entitlements.c.source)
-    )
-    return {row[0]: row[1] for row in rows}
 
 
 def append(conn: Connection, account_id: int, now_ms: int, events: Iterable[ev.JournalEvent]) -> None:

@@ -247,19 +247,19 @@ def load_jobs(
 
 
 def cancel_open_jobs(conn: Connection, task_id: int, now_ms: int) -> list[tuple[int, int]]:
-    """Cancel a task's open jobs (P9); answers (tid, device ID) of each."""
+    """Cancel a task's open jobs (P9); answers (tid, task id) of each."""
     where = and_(jobs.c.task_id == task_id, jobs.c.state <= int(_MAX_OPEN))
     return _cancel(conn, where, now_ms)
 
 
 def cancel_jobs_of_device(conn: Connection, device_id: int, now_ms: int) -> list[tuple[int, int]]:
-    """Cancel a terminated device's open jobs (P9); answers (tid, device ID) of each."""
+    """Cancel a terminated device's open jobs (P9); answers (tid, task id) of each."""
     where = and_(jobs.c.device_id == device_id, jobs.c.state <= int(_MAX_OPEN))
     return _cancel(conn, where, now_ms)
 
 
 def _cancel(conn: Connection, where: ColumnElement[bool], now_ms: int) -> list[tuple[int, int]]:
-    ended = [(r.tid, r.device_id) for r in conn.execute(select(jobs.c.tid, jobs.c.device_id).where(where))]
+    ended = [(r.tid, r.task_id) for r in conn.execute(select(jobs.c.tid, jobs.c.task_id).where(where))]
     conn.execute(jobs.update().where(where).values(state=int(JobState.CANCELLED), updated_ms=now_ms))
     return ended
 
@@ -267,3 +267,16 @@ def _cancel(conn: Connection, where: ColumnElement[bool], now_ms: int) -> list[t
 def mark_cancelled(conn: Connection, task_id: int, now_ms: int) -> None:
     """Enter that the operator cancelled a task."""
     conn.execute(tasks.update().where(tasks.c.task_id == task_id).values(cancelled_ms=now_ms))
+
+
+def count_grandfathered(conn: Connection, task_id: int) -> None:
+    """Enter that one more device was grandfathered by a task (P3, `update_succeeded`)."""
+    conn.execute(
+        tasks.update().where(tasks.c.task_id == task_id).values(grandfathered=tasks.c.grandfathered + 1)
+    )
+
+
+def total_grandfathered(conn: Connection, account_id: int) -> int:
+    """Count the devices that an account's tasks grandfathered."""
+    query = select(func.coalesce(func.sum(tasks.c.grandfathered), 0)).where(tasks.c.account_id == account_id)
+    return int(conn.execute(query).scalar_one())

@@ -1,0 +1,1 @@
+"""HTTP: the operator's API, its OpenAPI document, and the devices' downloads."""

@@ -1,0 +1,85 @@
+"""The HTTP application: the operator's routes behind a guard, and the devices' routes.
+
+Until access keys exist the operator's API answers only requests that name this machine: it binds to loopback,
+and a foreign Host or Origin (a page in a browser, a rebound name) is refused.
+"""
+
+import logging
+from typing import Final
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from platform_stub.api import fuse
+from platform_stub.api.call import Refused, answer, take
+from platform_stub.api.openapi import document
+from platform_stub.api.operations import OPERATIONS, Operation
+from platform_stub.protocol.operator import ErrorCode
+from platform_stub.service.answers import Rejection
+from platform_stub.service.platform import Platform
+from platform_stub.store.errors import StoreUnavailable
+
+BODY_MAX_BYTES: Final = 64 * 2**20
+_LOCAL: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+
+_log = logging.getLogger(__name__)
+
+
+def make_app(platform: Platform) -> web.Application:
+    """Make the application on a platform."""
+    app = web.Application(client_max_size=BODY_MAX_BYTES)
+    for operation in OPERATIONS:
+        app.router.add_route(operation.method, operation.path, _handler(platform, operation))
+    app.router.add_get("/openapi.json", _openapi)
+    app.router.add_route("*", fuse.PREFIX + "{tail:.*}", fuse.make_handler(platform.downloads))
+    app.router.add_route("*", "/v1/{tail:.*}", _unknown)
+    return app
+
+
+def _handler(platform: Platform, operation: Operation) -> "web._Handler":  # type: ignore[name-defined]
+    async def handle(request: web.Request) -> web.StreamResponse:
+        try:
+            _guard(request)
+            outcome = await operation.run(await take(request, platform))
+        except Refused as refused:
+            return answer(refused.rejection, 0)
+        except web.HTTPRequestEntityTooLarge:
+            message = f"the body is larger than {BODY_MAX_BYTES} bytes"
+            return answer(Rejection(code=ErrorCode.MALFORMED, message=message), 0)
+        except StoreUnavailable as exc:
+            return answer(Rejection(code=ErrorCode.UNAVAILABLE, message=str(exc)), 0)
+        except Exception:  # noqa: BLE001 - logged with its traceback; the caller gets the one shape of an error
+            _log.exception("%s %s", request.method, request.path)
+            message = "an error inside the stub; nothing has changed, its log says more"
+            return answer(Rejection(code=ErrorCode.INTERNAL, message=message), 0)
+        return answer(outcome, operation.status)
+
+    return handle
+
+
+def _guard(request: web.Request) -> None:
+    """Refuse requests that were not meant for this machine's loopback."""
+    for header, text in (("Host", "//" + request.host), ("Origin", request.headers.get("Origin", ""))):
+        if header == "Origin" and not text:
+            continue
+        try:
+            name = urlsplit(text).hostname
+        except ValueError:
+            name = None
+        if name not in _LOCAL:
+            shown = text.removeprefix("//")[:80]
+            message = f"{header} {shown!r} is not this machine; the operator API answers 127.0.0.1 and localhost only"
+            raise Refused(Rejection(code=ErrorCode.FORBIDDEN, message=message))
+
+
+async def _openapi(request: web.Request) -> web.Response:
+    try:
+        _guard(request)
+    except Refused as refused:
+        return answer(refused.rejection, 0)  # type: ignore[return-value]
+    return web.Response(body=document(), content_type="application/json")
+
+
+async def _unknown(request: web.Request) -> web.StreamResponse:
+    message = f"there is no {request.method} {request.path}; /openapi.json lists what there is"
+    return answer(Rejection(code=ErrorCode.NOT_FOUND, message=message), 0)

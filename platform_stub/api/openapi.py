@@ -1,0 +1,89 @@
+"""The OpenAPI 3.1 document, made from the table of operations."""
+
+import re
+from functools import cache
+from typing import Any
+
+import msgspec
+
+from platform_stub.api.operations import OPERATIONS, Operation
+from platform_stub.protocol.operator import ErrorBody
+
+_REF = "#/components/schemas/{name}"
+
+
+@cache
+def document() -> bytes:
+    """Spell the whole document as JSON."""
+    types = (
+        {op.answer for op in OPERATIONS} | {op.body for op in OPERATIONS if op.body is not None} | {ErrorBody}
+    )
+    ordered = sorted(types, key=lambda kind: kind.__name__)
+    refs, components = msgspec.json.schema_components(ordered, ref_template=_REF)
+    by_type = dict(zip(ordered, refs, strict=True))
+    paths: dict[str, dict[str, Any]] = {}
+    for op in OPERATIONS:
+        paths.setdefault(op.path, {})[op.method.lower()] = _operation(op, by_type)
+    text = {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "ota-sim operator API",
+            "version": "1",
+            "description": "Money in fen, times in unix milliseconds on the account's clock, sizes in bytes.",
+        },
+        "paths": paths,
+        "components": {"schemas": components},
+    }
+    return msgspec.json.encode(text)
+
+
+def _operation(op: Operation, by_type: dict[type, dict[str, Any]]) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "operationId": _operation_id(op),
+        "summary": op.summary,
+        "responses": {
+            str(int(op.status)): {
+                "description": "Done",
+                "content": {"application/json": {"schema": by_type[op.answer]}},
+            },
+            "4XX": {
+                "description": "Refused; nothing has changed",
+                "content": {"application/json": {"schema": by_type[ErrorBody]}},
+            },
+        },
+    }
+    if parameters := _parameters(op):
+        described["parameters"] = parameters
+    if op.body is not None or op.media != ("application/json",):
+        schema = {} if op.body is None else by_type[op.body]
+        described["requestBody"] = {
+            "content": {
+                media: {"schema": schema if media == "application/json" else {}} for media in op.media
+            }
+        }
+    return described
+
+
+def _operation_id(op: Operation) -> str:
+    words = re.sub(r"[{}]", "", op.path.removeprefix("/v1/")).replace("/", "_").replace("-", "_")
+    return f"{op.method.lower()}_{words}"
+
+
+def _parameters(op: Operation) -> list[dict[str, Any]]:
+    named = [
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "schema": {"type": "string" if name == "product" else "integer"},
+        }
+        for name in re.findall(r"{(\w+)}", op.path)
+    ]
+    asked = [{"name": name, "in": "query", "schema": {"type": "string"}} for name in op.query]
+    key = {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "description": "The same key again gives the same answer and does nothing (P13).",
+        "schema": {"type": "string", "maxLength": 128},
+    }
+    return [*named, *asked, *([key] if op.method == "POST" else [])]

@@ -1,0 +1,158 @@
+"""The stub as one thing: store, platform, broker and HTTP, started and stopped together.
+
+async with Stub() as stub:
+    print(stub.http_url, stub.mqtt_address)
+"""
+
+import contextlib
+import errno
+import resource
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Literal, Protocol, Self
+
+from aiohttp import web
+
+from platform_stub.api.app import make_app
+from platform_stub.broker.embedded import EmbeddedBroker
+from platform_stub.protocol.errors import EnvironmentFault, UsageFault
+from platform_stub.service.platform import Platform
+from platform_stub.service.ports import Downlink, Uplink
+from platform_stub.store.engine import DATABASE_NAME, open_store
+
+BROKERS: Final = ("embedded", "amqtt")
+BACKLOG: Final = 4096
+KEEPALIVE_S: Final = 75.0
+SHUTDOWN_S: Final = 1.0
+LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+
+Address = tuple[str, int]
+BrokerName = Literal["embedded", "amqtt"]
+
+
+class _Broker(Downlink, Protocol):
+    @property
+    def address(self) -> Address: ...
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+
+class Stub:
+    """The platform stub. `data` is its folder, kept between starts; without it a temporary one is used.
+
+    `http` and `mqtt` are (host, port), port 0 for any free one; HTTP listens on loopback only, until there are
+    access keys. EnvironmentFault: a port is taken, or the folder is in use, foreign or damaged.
+    """
+
+    def __init__(
+        self,
+        *,
+        http: Address = ("127.0.0.1", 0),
+        mqtt: Address = ("127.0.0.1", 0),
+        data: Path | None = None,
+        broker: BrokerName = "embedded",
+        real_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        if broker not in BROKERS:
+            raise UsageFault(f"no broker is named {broker!r}; there are {', '.join(BROKERS)}")
+        if http[0] not in LOOPBACK:
+            raise UsageFault(
+                f"HTTP on {http[0]}: the operator API has no access keys yet and binds to loopback only"
+            )
+        self._http, self._mqtt, self._data, self._broker_name = http, mqtt, data, broker
+        self._real_ms = real_ms
+        self._stack = contextlib.AsyncExitStack()
+        self.platform: Platform
+        self.broker: _Broker
+        self.http_address: Address
+        self.mqtt_address: Address
+        self.database: Path
+
+    @property
+    def http_url(self) -> str:
+        """The base of every HTTP path, without a slash at its end."""
+        host, port = self.http_address
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    async def __aenter__(self) -> Self:
+        """Start listening; when this returns, both ends answer."""
+        raise_descriptor_limit()
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop listening, end all connections, commit what is queued, and close the store."""
+        await self._stack.aclose()
+
+    async def _start(self) -> None:
+        folder = self._data
+        if folder is None:
+            folder = Path(tempfile.mkdtemp(prefix="ota-sim-"))
+            self._stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        store = open_store(folder)
+        self._stack.callback(store.close)
+        self.database = folder / DATABASE_NAME
+        self.platform = Platform(store, self._real_ms)
+        self._stack.push_async_callback(self.platform.close)
+        self.broker = _make_broker(self._broker_name, self.platform.uplink, *self._mqtt)
+        self.platform.attach(self.broker)
+        await self.broker.start()
+        self._stack.push_async_callback(self.broker.stop)
+        self.mqtt_address = self.broker.address
+        await self._start_http()
+
+    async def _start_http(self) -> None:
+        runner = web.AppRunner(
+            make_app(self.platform),
+            access_log=None,
+            keepalive_timeout=KEEPALIVE_S,
+            shutdown_timeout=SHUTDOWN_S,
+            handle_signals=False,
+        )
+        await runner.setup()
+        self._stack.push_async_callback(runner.cleanup)
+        host, port = self._http
+        try:
+            await web.TCPSite(runner, host, port, backlog=BACKLOG).start()
+        except OSError as exc:
+            raise _port_fault("HTTP", self._http, exc) from exc
+        bound_host, bound_port = runner.addresses[0][:2]
+        self.http_address = (bound_host, bound_port)
+
+
+def _make_broker(name: BrokerName, uplink: Uplink, host: str, port: int) -> _Broker:
+    if name == "embedded":
+        return EmbeddedBroker(uplink, host, port)
+    from platform_stub.broker.amqtt_broker import AmqttBroker  # noqa: PLC0415 - amqtt is an extra
+
+    return AmqttBroker(uplink, host, port)
+
+
+def _port_fault(what: str, address: Address, exc: OSError) -> EnvironmentFault:
+    host, port = address
+    if exc.errno == errno.EADDRINUSE:
+        return EnvironmentFault(
+            f"{what} port {host}:{port} is taken; name another one, or 0 for any free one"
+        )
+    return EnvironmentFault(f"{what} can't listen on {host}:{port}: {exc.strerror}")
+
+
+def raise_descriptor_limit() -> int:
+    """Raise the soft limit of open descriptors to the hard one; answers what it is now."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]

@@ -1,0 +1,166 @@
+"""What a broker hands over: CONNECTs are judged, messages become reports for the writer.
+
+A payload that is not what its topic asks for is answered with a code where it has an id to answer to, and
+changes nothing. Source: onenet-protocol, sections 2 and 3.
+"""
+
+from collections.abc import Callable
+
+import msgspec
+from msgspec import UNSET
+
+from platform_stub.protocol import messages, topics
+from platform_stub.protocol.codes import FuseCode
+from platform_stub.protocol.ids import DeviceId
+from platform_stub.protocol.token import (
+    Judgement,
+    TokenError,
+    device_resource,
+    judge,
+    parse_token,
+    product_resource,
+)
+from platform_stub.service.ports import ConnectRefusal, Session, Settle
+from platform_stub.service.reports import Card, InformAnswer, Listening, Report, Status, Versions
+from platform_stub.service.sessions import Sessions
+from platform_stub.service.writer import Writer
+from platform_stub.store import accounts, devices
+from platform_stub.store.engine import Store
+from platform_stub.store.errors import StoreUnavailable
+
+
+class _AnyId(msgspec.Struct, frozen=True):
+    id: messages.MessageId
+
+
+class PlatformUplink:
+    """Implements `ports.Uplink` on the store, the sessions and the writer."""
+
+    def __init__(
+        self, store: Store, sessions: Sessions, writer: Writer[Report], real_ms: Callable[[], int]
+    ) -> None:
+        self._store = store
+        self._sessions = sessions
+        self._writer = writer
+        self._real_ms = real_ms
+        self._handlers: dict[str, Callable[[Session, bytes], Report | None]] = {
+            topics.STATUS: self._status,
+            topics.VERSION: self._versions,
+            topics.PROPERTY_POST: self._card,
+            topics.INFORM_REPLY: self._inform_answer,
+            topics.DATA_POINT: self._data_point,
+        }
+
+    def connect(self, product_id: str, client_id: str, password: str) -> Session | ConnectRefusal:
+        """Let a device in by its token; account time says whether it has expired."""
+        try:
+            token = parse_token(password)
+        except TokenError:
+            return ConnectRefusal.MALFORMED
+        try:
+            with self._store.read() as conn:
+                device = devices.load_by_address(conn, product_id, client_id)
+                account = accounts.load(conn, device.account_id) if device is not None else None
+                product = devices.load_product(conn, product_id) if device is not None else None
+        except StoreUnavailable:
+            return ConnectRefusal.UNAVAILABLE
+        if device is None or account is None or product is None:
+            return ConnectRefusal.NOT_AUTHORISED
+        keys = {
+            device_resource(product_id, client_id): device.key,
+            product_resource(product_id): product.access_key,
+        }
+        key = keys.get(token.res)
+        now_s = (self._real_ms() + account.clock_offset_ms) // 1000
+        if key is None or judge(token, key, now_s) is not Judgement.GOOD:
+            return ConnectRefusal.NOT_AUTHORISED
+        session = Session(
+            device_id=DeviceId(device.device_id),
+            product_id=product_id,
+            name=client_id,
+            account_id=device.account_id,
+        )
+        self._sessions.open(session)
+        return session
+
+    def subscribed(self, session: Session, inform: bool) -> None:  # noqa: FBT001 - the port's shape
+        """Tell a device that listens to informs of its pending jobs."""
+        if inform:
+            session.told_by_inform = True
+            self._writer.report(Listening(session), _ignore)
+
+    def disconnected(self, session: Session) -> None:
+        """Forget a session; its jobs stay as they are."""
+        session.present = session.told_by_inform = False
+        self._sessions.drop(session)
+
+    def received(self, session: Session, suffix: str, payload: bytes, settle: Settle) -> None:
+        """Queue what a device reported, or answer at once what needs no commit."""
+        handler = self._handlers.get(suffix)
+        if handler is None:
+            settle(True)
+            return
+        try:
+            report = handler(session, payload)
+        except messages.MessageError as fault:
+            self._refuse(session, suffix, payload, str(fault))
+            settle(True)
+            return
+        if report is None:
+            settle(True)
+        else:
+            self._writer.report(report, settle)
+
+    def _status(self, session: Session, payload: bytes) -> Report:
+        message = messages.decode(payload, messages.StatusReport)
+        return Status(session, message.id, message.params.tid, message.params.step)
+
+    def _versions(self, session: Session, payload: bytes) -> Report:
+        message = messages.decode(payload, messages.VersionReport)
+        f_version, s_version = message.params.f_version, message.params.s_version
+        return Versions(
+            session,
+            message.id,
+            None if f_version is UNSET else f_version,
+            None if s_version is UNSET else s_version,
+        )
+
+    def _card(self, session: Session, payload: bytes) -> Report:
+        message = messages.decode(payload, messages.PropertyPost)
+        iccid, imsi = message.params.iccid, message.params.imsi
+        return Card(
+            session,
+            message.id,
+            None if iccid is UNSET else iccid.value,
+            None if imsi is UNSET else imsi.value,
+        )
+
+    def _inform_answer(self, session: Session, payload: bytes) -> Report | None:
+        message = messages.decode(payload, messages.InformReply)
+        return InformAnswer(session, int(message.id), message.code) if message.id.isdecimal() else None
+
+    def _data_point(self, session: Session, payload: bytes) -> None:
+        message_id = messages.decode(payload, messages.DataPoint).id
+        self._sessions.publish(
+            session, topics.DATA_POINT_ACCEPTED, messages.encode(messages.DataPoint(id=message_id))
+        )
+
+    def _refuse(self, session: Session, suffix: str, payload: bytes, why: str) -> None:
+        if suffix == topics.DATA_POINT:
+            self._sessions.publish(
+                session, topics.DATA_POINT_REJECTED, b'{"id":0,"err_code":2,"err_msg":"malformed"}'
+            )
+            return
+        reply_suffix = topics.REPLIES.get(suffix)
+        if reply_suffix is None:
+            return
+        try:
+            message_id = messages.decode(payload, _AnyId).id
+        except messages.MessageError:
+            return
+        reply = messages.Reply(id=message_id, code=int(FuseCode.INVALID_PARAMETER), msg=why)
+        self._sessions.publish(session, reply_suffix, messages.encode(reply))
+
+
+def _ignore(committed: bool) -> None:  # noqa: FBT001 - the port's shape
+    """Nobody waits for it: a device that was not told is told when it next reports its version."""

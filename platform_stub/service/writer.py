@@ -1,0 +1,191 @@
+"""The one writer: a queue of use cases and of device reports, committed in order.
+
+A use case has a transaction of its own. Reports wait a few milliseconds for company and are committed together;
+no one is answered before the commit that holds its effect (decision 3). Small transactions run in the loop,
+large ones in a thread while the queue waits. A commit that fails changes nothing and is told to each who waits.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+from sqlalchemy import Connection
+
+from platform_stub.store.engine import Store
+from platform_stub.store.errors import StoreUnavailable
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+GROUP_S: Final = 0.002
+GROUP_MAX: Final = 1_000
+
+_log = logging.getLogger(__name__)
+
+
+class Effects(Protocol):
+    """What a use case may ask for once its transaction is committed."""
+
+    def jobs_ended(self, task_id: int, count: int) -> None:
+        """Some jobs of a task ended: who waits for it looks again."""
+
+    def tell_task(self, task_id: int) -> None:
+        """Tell the connected devices of a new task."""
+
+    def tell_account(self, account_id: int) -> None:
+        """Tell an account's connected devices of what was held back (P10)."""
+
+    def close_session(self, device_id: int) -> None:
+        """End a device's connection."""
+
+
+@dataclass(slots=True)
+class Tx:
+    """A transaction: its connection, the real time it began at, and what is done once it is committed."""
+
+    conn: Connection
+    real_ms: int
+    effects: Effects
+    after: list[Callable[[], object]] = field(default_factory=list)
+
+    def then(self, act: Callable[..., object], *args: object) -> None:
+        """Do something after the commit, in the loop's thread, in this order."""
+        self.after.append(partial(act, *args))
+
+
+@dataclass(slots=True)
+class _Work:
+    run: Callable[[Tx], Any]
+    large: bool
+    done: asyncio.Future[Any]
+
+
+@dataclass(slots=True)
+class _Waiting(Generic[R]):
+    report: R
+    settle: Callable[[bool], None]
+
+
+class Writer(Generic[R]):
+    """Takes transactions and reports; `apply` writes a batch of reports and says what to do after the commit."""
+
+    def __init__(
+        self,
+        store: Store,
+        apply: Callable[[Tx, Sequence[R]], None],
+        real_ms: Callable[[], int],
+        effects: Effects,
+    ) -> None:
+        self._store = store
+        self._apply = apply
+        self._real_ms = real_ms
+        self._effects = effects
+        self._loop = asyncio.get_running_loop()
+        self._works: list[_Work] = []
+        self._reports: list[_Waiting[R]] = []
+        self._timer: asyncio.Handle | None = None
+        self._in_thread: asyncio.Task[None] | None = None
+        self.commits = 0
+        self.failed_commits = 0
+
+    async def run(self, use_case: Callable[[Tx], T], *, large: bool = False) -> T:
+        """Do a use case in a transaction of its own and return its answer after the commit.
+
+        StoreUnavailable: nothing has changed. What the use case raises comes back as it is, rolled back.
+        """
+        done: asyncio.Future[T] = self._loop.create_future()
+        self._works.append(_Work(use_case, large, done))
+        self._kick(0)
+        return await done
+
+    def report(self, report: R, settle: Callable[[bool], None]) -> None:
+        """Queue a device's report; `settle` hears whether its batch was committed."""
+        self._reports.append(_Waiting(report, settle))
+        self._kick(0 if len(self._reports) >= GROUP_MAX else GROUP_S)
+
+    async def close(self) -> None:
+        """Commit what is queued, then stop."""
+        while self._works or self._reports or self._in_thread is not None:
+            if self._in_thread is not None:
+                await asyncio.wait([self._in_thread])
+            else:
+                self._drain()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _kick(self, delay_s: float) -> None:
+        if self._in_thread is not None:
+            return
+        if self._timer is not None:
+            if delay_s:
+                return
+            self._timer.cancel()
+        self._timer = (
+            self._loop.call_later(delay_s, self._drain) if delay_s else self._loop.call_soon(self._drain)
+        )
+
+    def _drain(self) -> None:
+        self._timer = None
+        if self._in_thread is not None:
+            return
+        if self._works:
+            work = self._works.pop(0)
+            if work.large:
+                self._in_thread = self._loop.create_task(self._run_in_thread(work), name="large transaction")
+                return
+            self._finish(work, self._transact(work.run))
+        if self._reports:
+            self._write_reports()
+        if self._works or self._reports:
+            self._kick(0)
+
+    async def _run_in_thread(self, work: _Work) -> None:
+        outcome = await asyncio.to_thread(self._transact, work.run)
+        self._in_thread = None
+        self._finish(work, outcome)
+        if self._works or self._reports:
+            self._kick(0)
+
+    def _transact(self, run: Callable[[Tx], Any]) -> "tuple[Any, Tx] | BaseException":
+        try:
+            with self._store.write() as conn:
+                tx = Tx(conn, self._real_ms(), self._effects)
+                answer = run(tx)
+        except Exception as exc:  # noqa: BLE001 - handed to the one who waits, who raises it
+            return exc
+        return answer, tx
+
+    def _finish(self, work: _Work, outcome: "tuple[Any, Tx] | BaseException") -> None:
+        if isinstance(outcome, BaseException):
+            self.failed_commits += 1
+            if not work.done.cancelled():
+                work.done.set_exception(outcome)
+            return
+        answer, tx = outcome
+        self.commits += 1
+        if not work.done.cancelled():
+            work.done.set_result(answer)
+        for act in tx.after:
+            act()
+
+    def _write_reports(self) -> None:
+        batch, self._reports = self._reports[:GROUP_MAX], self._reports[GROUP_MAX:]
+        reports = [waiting.report for waiting in batch]
+        outcome = self._transact(lambda tx: self._apply(tx, reports))
+        committed = not isinstance(outcome, BaseException)
+        if isinstance(outcome, tuple):
+            self.commits += 1
+            for act in outcome[1].after:
+                act()
+        else:
+            self.failed_commits += 1
+            if not isinstance(outcome, StoreUnavailable):
+                self._loop.call_exception_handler(
+                    {"message": "a batch of reports failed", "exception": outcome}
+                )
+            _log.error("%d reports were not committed: %s", len(batch), outcome)
+        for waiting in batch:
+            waiting.settle(committed)
