@@ -141,7 +141,7 @@ def _check_database(path: Path) -> None:
         with path.open("rb") as file:
             if file.read(16) != b"SQLite format 3\0":
                 raise StoreRefused(f"{path}: is not a SQLite database. {advice}")
-        conn = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        conn = sqlite3.connect(f"{path.resolve().as_uri()}?{_read_only(path)}", uri=True)
         try:
             _check_version(path, conn, advice)
             verdict = conn.execute("PRAGMA quick_check(1)").fetchone()[0]
@@ -151,6 +151,11 @@ def _check_database(path: Path) -> None:
         raise StoreRefused(f"{path}: is damaged or can't be read: {exc}. {advice}") from exc
     if verdict != "ok":
         raise StoreRefused(f"{path}: is damaged: {verdict}. {advice}")
+
+
+def _read_only(path: Path) -> str:
+    """Say how to open a file so that not even a -shm file appears beside it, unless a -wal has to be read."""
+    return "mode=ro" if path.with_name(path.name + "-wal").exists() else "immutable=1"
 
 
 def _check_version(path: Path, conn: sqlite3.Connection, advice: str) -> None:
