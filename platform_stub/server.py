@@ -65,7 +65,7 @@ class Stub:
             raise UsageFault(
                 f"HTTP on {http[0]}: the operator API has no access keys yet and binds to loopback only"
             )
-        self._http, self._mqtt, self._data, self._broker_name = http, mqtt, data, broker
+        self._http, self._mqtt, self._data, self.broker_name = http, mqtt, data, broker
         self._real_ms = real_ms
         self._stack = contextlib.AsyncExitStack()
         self.platform: Platform
@@ -106,7 +106,7 @@ class Stub:
         self.database = folder / DATABASE_NAME
         self.platform = Platform(store, self._real_ms)
         self._stack.push_async_callback(self.platform.close)
-        self.broker = _make_broker(self._broker_name, self.platform.uplink, *self._mqtt)
+        self.broker = _make_broker(self.broker_name, self.platform.uplink, *self._mqtt)
         self.platform.attach(self.broker)
         await self.broker.start()
         self._stack.push_async_callback(self.broker.stop)

@@ -5,6 +5,7 @@ It decides nothing itself. All methods are called in the event loop's thread.
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from sqlalchemy import Connection
@@ -24,6 +25,17 @@ T = TypeVar("T")
 
 PAGE: Final = 500
 SESSIONS_PER_DEVICE: Final = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """What a platform counted since its start; `connected` is how many devices are there now."""
+
+    connected: int
+    informs_sent: int
+    informs_delivered: int
+    commits: int
+    failed_commits: int
 
 
 class _Waiter:
@@ -49,6 +61,16 @@ class Platform:
         self._waiters: dict[int, list[_Waiter]] = {}
         self._offsets: dict[int, int] = {}
         self._tellers: set[asyncio.Task[None]] = set()
+
+    def counts(self) -> Counts:
+        """Count what is and what was."""
+        return Counts(
+            connected=len(self.sessions),
+            informs_sent=self.sessions.informs_sent,
+            informs_delivered=self.sessions.informs_delivered,
+            commits=self.writer.commits,
+            failed_commits=self.writer.failed_commits,
+        )
 
     def attach(self, downlink: Downlink) -> None:
         """Name the broker that carries messages to devices."""

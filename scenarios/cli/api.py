@@ -1,0 +1,96 @@
+"""`ota-sim api METHOD PATH [JSON]`: one call of the operator API, its answer readable."""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Final
+
+import click
+
+from platform_stub.protocol.errors import EnvironmentFault
+from scenarios.cli.serve import AddressType
+
+TIMEOUT_S: Final = 90
+METHODS: Final = ("GET", "POST", "PUT", "DELETE", "PATCH")
+
+
+@click.command()
+@click.option(
+    "--http", type=AddressType(), default="127.0.0.1:8080", show_default=True, help="Where the stub listens."
+)
+@click.option("--key", help="Idempotency-Key: the same key again has its effect once (P13).")
+@click.option(
+    "--file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Send this file as the body: .csv and .ndjson by their kind, others as bytes.",
+)
+@click.option("--compact", is_flag=True, help="Print the answer as it came, on one line.")
+@click.argument("method", type=click.Choice(METHODS, case_sensitive=False))
+@click.argument("path")
+@click.argument("body", required=False, metavar="[JSON]")
+def api(
+    *,
+    http: tuple[str, int],
+    key: str | None,
+    file: Path | None,
+    compact: bool,
+    method: str,
+    path: str,
+    body: str | None,
+) -> None:
+    r"""Call the operator API of a running stub and print its answer.
+
+    \b
+    Examples:
+      ota-sim api GET /v1/accounts
+      ota-sim api POST /v1/accounts/1/tasks '{"package_id":1,"device_ids":[1,2,3]}'
+      ota-sim api POST /v1/products/abc/devices --file devices.csv
+
+    Exit code 0 for an answer, 1 for a refusal, 3 when the stub can't be reached.
+    """
+    if body is not None and file is not None:
+        raise click.UsageError("give either JSON or --file, not both")
+    if not path.startswith("/"):
+        raise click.UsageError(f"PATH begins with a slash, such as /v1/accounts, not {path!r}")
+    content, media = _body(body, file)
+    status, text, kind = asyncio.run(_call(http, method.upper(), path, content, media, key))
+    click.echo(text if compact or kind != "application/json" else _pretty(text))
+    if status >= 400:  # noqa: PLR2004 - HTTP's refusals
+        click.echo(f"HTTP {status}", err=True)
+        sys.exit(1)
+
+
+def _body(body: str | None, file: Path | None) -> tuple[bytes, str]:
+    if file is not None:
+        media = {".csv": "text/csv", ".ndjson": "application/x-ndjson", ".json": "application/json"}
+        return file.read_bytes(), media.get(file.suffix, "application/octet-stream")
+    if body is not None:
+        try:
+            json.loads(body)
+        except ValueError as exc:
+            raise click.UsageError(f"JSON: {exc}") from exc
+    return (body or "").encode(), "application/json"
+
+
+async def _call(
+    http: tuple[str, int], method: str, path: str, content: bytes, media: str, key: str | None
+) -> tuple[int, str, str]:
+    from aiohttp import ClientError, ClientSession, ClientTimeout  # noqa: PLC0415 - keeps --help fast
+
+    headers = {"Content-Type": media} | ({} if key is None else {"Idempotency-Key": key})
+    host, port = http
+    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    try:
+        async with (
+            ClientSession(url, timeout=ClientTimeout(total=TIMEOUT_S)) as session,
+            session.request(method, path, data=content, headers=headers) as reply,
+        ):
+            return reply.status, await reply.text(), reply.content_type
+    except (ClientError, OSError, TimeoutError) as exc:
+        why = str(exc) or type(exc).__name__
+        raise EnvironmentFault(f"no answer from {url}: {why}. Is `ota-sim serve` running there?") from exc
+
+
+def _pretty(text: str) -> str:
+    return json.dumps(json.loads(text), indent=2, ensure_ascii=False)

@@ -1,0 +1,163 @@
+"""`ota-sim serve`: the stub by itself, until it is told to stop."""
+
+import asyncio
+import signal
+import time
+from pathlib import Path
+from typing import Final, TypeVar
+
+import click
+import msgspec
+
+from platform_stub.protocol import operator as api
+from platform_stub.protocol.errors import UsageFault
+from platform_stub.protocol.token import device_resource, make_token
+from platform_stub.protocol.topics import VERSION, topic_of
+from platform_stub.server import BROKERS, Stub
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+DEMO_TOKEN_S: Final = 10 * 365 * 86_400 - 86_400
+
+
+class AddressType(click.ParamType):
+    """HOST:PORT; port 0 is any free one."""
+
+    name = "HOST:PORT"
+
+    def convert(
+        self, value: str | tuple[str, int], param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, int]:
+        """Split at the last colon."""
+        if isinstance(value, tuple):
+            return value
+        host, colon, port = value.rpartition(":")
+        if not colon or not host or not port.isdecimal() or int(port) > 65535:  # noqa: PLR2004 - the highest port
+            self.fail(f"{value!r} is not HOST:PORT, such as 127.0.0.1:8080", param, ctx)
+        return host.strip("[]"), int(port)
+
+
+@click.command()
+@click.option(
+    "--http", type=AddressType(), default="127.0.0.1:8080", show_default=True, help="Where HTTP listens."
+)
+@click.option(
+    "--mqtt", type=AddressType(), default="127.0.0.1:1883", show_default=True, help="Where MQTT listens."
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder to keep database and packages in. Without it everything is gone at the end.",
+)
+@click.option(
+    "--broker", type=click.Choice(BROKERS), default="embedded", show_default=True, help="Which MQTT broker."
+)
+@click.option(
+    "--demo", is_flag=True, help="Make an account with licences and three devices, and show how to use them."
+)
+def serve(
+    *, http: tuple[str, int], mqtt: tuple[str, int], data: Path | None, broker: str, demo: bool
+) -> None:  # fmt: skip
+    """Run the platform stub until Ctrl-C.
+
+    It says where it listens once both ends answer. Port 0 takes any free port.
+    """
+    if broker not in BROKERS:
+        raise UsageFault(f"no broker is named {broker!r}")
+    stub = Stub(http=http, mqtt=mqtt, data=data, broker="amqtt" if broker == "amqtt" else "embedded")
+    asyncio.run(_serve(stub, demo=demo, kept=data))
+
+
+async def _serve(stub: Stub, *, demo: bool, kept: Path | None) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with stub:
+        click.echo(f"ota-sim platform stub ({stub.broker_name} broker)")
+        click.echo(f"  HTTP  {stub.http_url}  (operator API: {stub.http_url}/openapi.json)")
+        click.echo(f"  MQTT  {stub.mqtt_address[0]}:{stub.mqtt_address[1]}")
+        click.echo(
+            f"  data  {kept if kept is not None else 'temporary; name a folder with --data to keep it'}"
+        )
+        if demo:
+            await _show_demo(stub)
+        click.echo("ready; Ctrl-C stops it")
+        await stop.wait()
+        counts = stub.platform.counts()
+        click.echo(f"\nstopping: {counts.connected} devices connected, {counts.commits} commits"
+                   + (f", {counts.failed_commits} failed" if counts.failed_commits else ""))  # fmt: skip
+    click.echo("stopped" if kept is None else f"stopped; everything is in {kept}")
+
+
+async def _show_demo(stub: Stub) -> None:
+    demo = await make_demo(stub)
+    account, product, devices = demo
+    click.echo()
+    click.echo(
+        f"demo account {account.account_id}: {account.licences.left} licences left, charged from now on"
+    )
+    click.echo(f"demo product {product.product_id}, key {product.access_key}")
+    for device in devices:
+        click.echo(f"  device {device.device_id}  name {device.name}  key {device.key}")
+    device = devices[0]
+    et_s = int(time.time()) + DEMO_TOKEN_S
+    token = make_token(device.key, device_resource(device.product_id, device.name), et_s)
+    host, port = stub.mqtt_address
+    topic = topic_of(device.product_id, device.name, VERSION)
+    click.echo()
+    click.echo("show the account:")
+    click.echo(f"  curl -s {stub.http_url}/v1/accounts/{account.account_id}")
+    click.echo(f"report a version as {device.name}:")
+    click.echo(
+        f"  mosquitto_pub -V 311 -h {host} -p {port} -i {device.name} -u {device.product_id} -P '{token}' "
+        f'-k 60 -q 1 -t \'{topic}\' -m \'{{"id":"1","version":"1.0","params":{{"f_version":"1.1"}}}}\''
+    )
+    click.echo("let all three be devices, in another terminal:")
+    http = f"{stub.http_address[0]}:{stub.http_address[1]}"
+    click.echo(f"  ota-sim devices export --http {http} --account {account.account_id} -o demo.csv")
+    click.echo(f"  ota-sim fleet --devices demo.csv --http {http} --mqtt {host}:{port}")
+    click.echo("and update them:")
+    ids = ",".join(str(device.device_id) for device in devices)
+    click.echo(f"  ota-sim api --http {http} POST /v1/accounts/{account.account_id}/tasks "
+               f"'{{\"package_id\":1,\"device_ids\":[{ids}]}}'")  # fmt: skip
+    click.echo()
+
+
+async def make_demo(stub: Stub) -> tuple[api.Account, api.Product, list[api.Device]]:
+    """Make the demo over the operator API, as a user would; a data folder that has accounts keeps its first one."""
+    from aiohttp import ClientSession  # noqa: PLC0415 - only --demo needs a client
+
+    async with ClientSession(stub.http_url) as session:
+
+        async def call(
+            kind: type[msgspec.Struct], path: str, body: bytes = b"{}", media: str = "application/json"
+        ):  # type: ignore[no-untyped-def]
+            async with session.post(path, data=body, headers={"Content-Type": media}) as reply:
+                text = await reply.read()
+                if not reply.ok:
+                    error = msgspec.json.decode(text, type=api.ErrorBody)
+                    raise UsageFault(f"--demo: {path}: {error.message}. Use a new --data folder for a demo.")
+                return msgspec.json.decode(text, type=kind)
+
+        policy = api.Policy(charging_date_ms=int(time.time() * 1000))
+        account = await call(
+            api.Account, "/v1/accounts", msgspec.json.encode(api.OpenAccount(name="demo", policy=policy))
+        )
+        base = f"/v1/accounts/{account.account_id}"
+        await call(api.Account, f"{base}/subscription")
+        await call(api.Account, f"{base}/top-ups", b'{"amount_fen":1000}')
+        account = await call(api.Account, f"{base}/licences/purchases", b'{"count":10}')
+        product = await call(api.Product, f"{base}/products", b'{"name":"demo"}')
+        sheet = b"name,f_version,s_version\n" + b"".join(b"demo-%d,1.0,1.0\n" % at for at in (1, 2, 3))
+        registered = await call(
+            api.Registered, f"/v1/products/{product.product_id}/devices", sheet, "text/csv"
+        )
+        package = await call(
+            api.Package,
+            f"/v1/products/{product.product_id}/packages?kind=FOTA&name=demo-2.0&target=2.0",
+            bytes(range(256)) * 64,
+            "application/octet-stream",
+        )
+        await call(api.Package, f"/v1/packages/{package.package_id}/verification-skip")
+        return account, product, registered.devices

@@ -1,0 +1,264 @@
+"""The operator API over HTTP: routes, errors of one shape, guards, idempotency, bulk, and its document."""
+
+import asyncio
+import io
+import json
+
+import aiohttp
+import pytest
+
+from platform_stub.server import Stub
+
+
+class Client:
+    """A plain HTTP client that reads every answer."""
+
+    def __init__(self, session):
+        self.session = session
+
+    async def __call__(self, method, path, body=None, *, media="application/json", **headers):
+        text = body if isinstance(body, str | bytes) else "" if body is None else json.dumps(body)
+        data = io.BytesIO(text if isinstance(text, bytes) else text.encode())
+        named = {"Content-Type": media} | {key.replace("_", "-"): value for key, value in headers.items()}
+        async with self.session.request(method, path, data=data, headers=named) as reply:
+            text = await reply.text()
+            return reply.status, json.loads(text) if reply.content_type == "application/json" else text
+
+    async def ok(self, method, path, body=None, **more):
+        status, answer = await self(method, path, body, **more)
+        assert status < 300, (method, path, status, answer)
+        return answer
+
+    async def shop(self, devices=3, grant=10):
+        account = await self.ok("POST", "/v1/accounts", {"policy": {"charging_date_ms": 0}})
+        base = f"/v1/accounts/{account['account_id']}"
+        await self.ok("POST", f"{base}/subscription")
+        await self.ok("POST", f"{base}/licences/grants", {"count": grant, "contract": "C-1"})
+        product = await self.ok("POST", f"{base}/products", {})
+        sheet = "name,f_version\n" + "".join(f"d{at},1.0\n" for at in range(devices))
+        path = f"/v1/products/{product['product_id']}"
+        registered = await self.ok("POST", f"{path}/devices", sheet, media="text/csv")
+        package = await self.ok(
+            "POST",
+            f"{path}/packages?kind=FOTA&name=p&target=2.0",
+            b"content",
+            media="application/octet-stream",
+        )
+        await self.ok("POST", f"/v1/packages/{package['package_id']}/verification-skip")
+        ids = [device["device_id"] for device in registered["devices"]]
+        return base, product["product_id"], ids, {"package_id": package["package_id"], "device_ids": ids}
+
+
+@pytest.fixture
+async def stub():
+    async with Stub() as stub:
+        yield stub
+
+
+@pytest.fixture
+async def client(stub):
+    async with aiohttp.ClientSession(stub.http_url) as session:
+        yield Client(session)
+
+
+async def test_an_account_from_opening_to_its_journal(client):
+    base, _, ids, order = await client.shop()
+    await client.ok("POST", f"{base}/top-ups", {"amount_fen": 500})
+    bought = await client.ok("POST", f"{base}/licences/purchases", {"count": 5})
+    assert (bought["balance_fen"], bought["licences"]["left"]) == (0, 115)
+    task = await client.ok("POST", f"{base}/tasks", order)
+    assert (task["deducted"], task["jobs"]["pending"]) == (3, 3)
+    page = await client.ok("GET", f"{base}/journal?limit=4")
+    kinds = [entry["kind"] for entry in page["entries"]]
+    rest = await client.ok("GET", f"{base}/journal?after={page['next_after']}")
+    kinds += [entry["kind"] for entry in rest["entries"]]
+    assert kinds == ["opened", "subscribed", "granted", "posted", "bought", "bound", "bound", "bound"]
+    assert rest["next_after"] is None
+
+
+async def test_a_refund_is_refused(client):
+    """B15."""
+    base, *_ = await client.shop()
+    status, answer = await client("POST", f"{base}/licences/cancellations", {"count": 1})
+    assert (status, answer["code"]) == (409, "not_refundable")
+
+
+async def test_the_refusal_of_a_task_carries_numbers_and_both_texts(client):
+    base, product, _, order = await client.shop(devices=2, grant=1)
+    many = "\n".join(json.dumps({"name": f"m{at}", "f_version": "1.0"}) for at in range(150))
+    added = await client.ok("POST", f"/v1/products/{product}/devices", many, media="application/x-ndjson")
+    order["device_ids"] = [device["device_id"] for device in added["devices"]]
+    status, answer = await client("POST", f"{base}/tasks", order)
+    assert status == 409
+    assert answer["code"] == "licences_insufficient"
+    assert answer["details"] == {
+        "needed": 150, "available": 101, "missing": 49,
+        "text_zh": "License余量不足", "text_en": "remaining licenses are insufficient",
+    }  # fmt: skip
+
+
+async def test_the_same_key_again_gives_the_same_answer_and_does_nothing(client):
+    """P13."""
+    base, _, _, order = await client.shop()
+    first = await client.ok("POST", f"{base}/tasks", order, Idempotency_Key="k-1")
+    again = await client.ok("POST", f"{base}/tasks", order, Idempotency_Key="k-1")
+    assert again == first
+    assert len((await client.ok("GET", f"{base}/tasks"))["tasks"]) == 1
+    status, answer = await client("POST", f"{base}/tasks", order | {"name": "other"}, Idempotency_Key="k-1")
+    assert (status, answer["code"]) == (409, "idempotency_conflict")
+
+
+async def test_a_refusal_is_not_kept_for_its_key(client):
+    """P13: the same key is decided again."""
+    base, *_ = await client.shop()
+    order = {"count": 3}
+    status, _ = await client("POST", f"{base}/licences/purchases", order, Idempotency_Key="k")
+    assert status == 409
+    await client.ok("POST", f"{base}/top-ups", {"amount_fen": 300})
+    bought = await client.ok("POST", f"{base}/licences/purchases", order, Idempotency_Key="k")
+    assert bought["licences"]["bought"] == 3
+
+
+async def test_two_at_once_with_one_key_act_once(client):
+    """P13: one acts, both get its answer."""
+    base, _, _, order = await client.shop()
+    answers = await asyncio.gather(
+        *(client.ok("POST", f"{base}/tasks", order, Idempotency_Key="k") for _ in range(8))
+    )
+    assert len({json.dumps(answer) for answer in answers}) == 1
+    assert len((await client.ok("GET", f"{base}/tasks"))["tasks"]) == 1
+
+
+async def test_many_creations_at_once_never_take_more_than_there_is(client):
+    """P14: twenty tasks of one device each, five licences."""
+    base, product, _, order = await client.shop(devices=20, grant=5)
+    await client.ok("PUT", f"{base}/charging-date", {"at_ms": 0})
+    account = await client.ok("GET", base)
+    left = account["licences"]["left"]
+    extra = "name,f_version\n" + "".join(f"x{at},1.0\n" for at in range(left))
+    added = await client.ok("POST", f"/v1/products/{product}/devices", extra, media="text/csv")
+    ids = order["device_ids"] + [device["device_id"] for device in added["devices"]]
+    results = await asyncio.gather(
+        *(client("POST", f"{base}/tasks", order | {"device_ids": [device]}) for device in ids)
+    )
+    assert [status for status, _ in results].count(201) == left
+    assert (await client.ok("GET", base))["licences"]["left"] == 0
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "code", "says"),
+    [
+        ("GET", "/v1/accounts/99", None, 404, "not_found", "account 99"),
+        ("GET", "/v1/accounts/x", None, 404, "not_found", "account 'x'"),
+        ("GET", "/v1/tasks/99", None, 404, "not_found", "task 99"),
+        ("GET", "/v1/devices/99", None, 404, "not_found", "device 99"),
+        ("GET", "/v1/nothing", None, 404, "not_found", "/openapi.json"),
+        ("DELETE", "/v1/accounts/1", None, 404, "not_found", "DELETE"),
+        ("POST", "/v1/accounts", "{", 400, "malformed", "body"),
+        ("POST", "/v1/accounts", {"nmae": "x"}, 400, "malformed", "nmae"),
+        ("POST", "/v1/accounts", {"policy": {"price_fen": 1.5}}, 400, "malformed", "$.policy.price_fen"),
+        ("POST", "/v1/accounts/1/top-ups", {"amount_fen": -1}, 400, "malformed", "$.amount_fen"),
+        ("POST", "/v1/accounts/1/licences/purchases", {"count": 0}, 400, "malformed", "$.count"),
+        ("POST", "/v1/accounts/1/tasks", {"package_id": 1, "device_ids": []}, 400, "malformed", "$.device_ids"),
+        ("GET", "/v1/accounts/1/journal?limit=many", None, 400, "malformed", "limit"),
+        ("PUT", "/v1/accounts/1/clock", {}, 400, "malformed", "to_ms or advance_ms"),
+        ("PUT", "/v1/accounts/1/clock", {"to_ms": 5}, 409, "conflict", "never set back"),
+        ("POST", "/v1/accounts/1/subscription", None, 409, "conflict", "subscribed already"),
+    ],
+)  # fmt: skip
+async def test_errors_have_one_shape_and_say_what_is_wrong(client, method, path, body, status, code, says):
+    await client.shop()
+    seen, answer = await client(method, path, body)
+    assert (seen, answer["code"]) == (status, code)
+    assert says in answer["message"]
+    assert set(answer) == {"code", "message", "details"}
+
+
+async def test_a_list_of_devices_is_taken_whole_or_not_at_all(client):
+    base, product, _, _ = await client.shop(devices=1)
+    sheet = "name,f_version\ngood,1.0\nbad name,1.0\nd1,a b\nshort\n"
+    status, answer = await client("POST", f"/v1/products/{product}/devices", sheet, media="text/csv")
+    assert status == 400
+    assert [mistake.split(":")[0] for mistake in answer["details"]["mistakes"]] == [
+        "line 3",
+        "line 4",
+        "line 5",
+    ]
+    assert len((await client.ok("GET", f"{base}/devices"))["devices"]) == 1
+    status, answer = await client(
+        "POST", f"/v1/products/{product}/devices", "name\nd0\nnew\n", media="text/csv"
+    )
+    assert (status, answer["code"]) == (409, "conflict")
+    status, answer = await client("POST", f"/v1/products/{product}/devices", "nam\nd0\n", media="text/csv")
+    assert "no column is named nam" in answer["message"]
+
+
+async def test_card_numbers_keep_their_leading_zeros(client):
+    _, product, _, _ = await client.shop()
+    sheet = "name,iccid\nz,0012345\n"
+    added = await client.ok("POST", f"/v1/products/{product}/devices", sheet, media="text/csv")
+    assert added["devices"][0]["iccid"] == "0012345"
+
+
+async def test_a_hundred_thousand_devices_and_a_task_for_them(client):
+    base, product, _, order = await client.shop(grant=100_000)
+    lines = "\n".join(f'{{"name":"n{at}","f_version":"1.0"}}' for at in range(100_000))
+    added = await client.ok("POST", f"/v1/products/{product}/devices", lines, media="application/x-ndjson")
+    order["device_ids"] = [device["device_id"] for device in added["devices"]]
+    task = await client.ok("POST", f"{base}/tasks", order)
+    assert (task["deducted"], task["jobs"]["pending"]) == (100_000, 100_000)
+
+
+async def test_an_exported_fleet_can_be_registered_again(client):
+    base, _, _, _ = await client.shop()
+    sheet = await client.ok("GET", f"{base}/devices?format=csv")
+    assert sheet.splitlines()[0] == "device_id,product_id,name,key,iccid,imsi,f_version,s_version"
+    product = await client.ok("POST", f"{base}/products", {})
+    again = await client.ok("POST", f"/v1/products/{product['product_id']}/devices", sheet, media="text/csv")
+    assert [device["key"] for device in again["devices"]] == [
+        line.split(",")[3] for line in sheet.splitlines()[1:]
+    ]
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Host": "ota.example.com"}, {"Origin": "http://evil.example"}, {"Host": "169.254.169.254"}]
+)
+async def test_a_foreign_host_or_origin_is_refused(client, headers):
+    """Until access keys exist nobody else's page may act here."""
+    for path in ("/v1/accounts", "/openapi.json"):
+        status, answer = await client("GET", path, **headers)
+        assert (status, answer["code"]) == (403, "forbidden")
+
+
+async def test_a_local_origin_is_let_in(client):
+    await client.ok("GET", "/v1/accounts", Origin="http://localhost:3000")
+
+
+async def test_the_account_clock_moves_forward_alone(client):
+    base, *_ = await client.shop()
+    before = (await client.ok("GET", f"{base}/clock"))["now_ms"]
+    after = (await client.ok("PUT", f"{base}/clock", {"advance_ms": 86_400_000}))["now_ms"]
+    assert 86_400_000 <= after - before < 86_460_000
+    other = await client.ok("POST", "/v1/accounts", {"now_ms": 1_000})
+    assert 1_000 <= other["now_ms"] < 61_000
+
+
+async def test_the_document_describes_every_route(client, stub):
+    document = await client.ok("GET", "/openapi.json")
+    assert document["openapi"] == "3.1.0"
+    described = {(method.upper(), path) for path, item in document["paths"].items() for method in item}
+    from platform_stub.api.operations import OPERATIONS
+
+    assert described == {(op.method, op.path) for op in OPERATIONS}
+    names = set(document["components"]["schemas"])
+    refs = {part.split('"')[0] for part in json.dumps(document).split("#/components/schemas/")[1:]}
+    assert refs <= names
+    ids = [operation["operationId"] for item in document["paths"].values() for operation in item.values()]
+    assert len(ids) == len(set(ids))
+
+
+async def test_a_body_that_is_too_large_is_refused(client):
+    from platform_stub.api.app import BODY_MAX_BYTES
+
+    status, answer = await client("POST", "/v1/accounts", b" " * (BODY_MAX_BYTES + 1))
+    assert (status, answer["code"]) == (400, "malformed")

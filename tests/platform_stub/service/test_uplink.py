@@ -1,0 +1,438 @@
+"""What devices send, from the port of the broker to the commit and the reply."""
+
+import asyncio
+import json
+
+import pytest
+
+from platform_stub.protocol import operator as api
+from platform_stub.protocol import topics
+from platform_stub.protocol.codes import UpdateKind
+from platform_stub.protocol.token import device_resource, make_token, product_resource
+from platform_stub.rules import events as ev
+from platform_stub.service import accounts, catalogue, tasks
+from platform_stub.service.downloads import Granted
+from platform_stub.service.platform import Platform
+from platform_stub.service.ports import ConnectRefusal, Session
+from platform_stub.store import accounts as account_rows
+from platform_stub.store import devices as device_rows
+from platform_stub.store.engine import open_store
+from tests.platform_stub.service.conftest import REAL_MS
+
+LATER_S = REAL_MS // 1000 + 3600
+
+
+class Radio:
+    """A broker without a network: keeps what is sent, in order."""
+
+    def __init__(self):
+        self.sent = []
+        self.closed = []
+
+    def publish(self, session, suffix, payload, qos, delivered=None):
+        self.sent.append((session.name, suffix, json.loads(payload)))
+        if delivered:
+            delivered()
+
+    def close(self, session):
+        self.closed.append(session.name)
+
+    def take(self):
+        sent, self.sent = self.sent, []
+        return sent
+
+
+class Field:
+    """A platform with one account and devices in the field."""
+
+    def __init__(self, platform, radio):
+        self.platform = platform
+        self.radio = radio
+        self.settled = []
+
+    async def prepare(self, count=2, **policy):
+        policy.setdefault("charging_date_ms", 0)
+        account = await self.write(
+            accounts.open_account, api.OpenAccount(policy=api.Policy(**policy), now_ms=REAL_MS)
+        )
+        self.account = account.account_id
+        await self.write(accounts.act, self.account, ev.Subscribe())
+        self.product = await self.write(catalogue.create_product, self.account, api.CreateProduct())
+        requests = [
+            api.RegisterDevice(name=f"d{at}", f_version="1.0", s_version="1.0") for at in range(count)
+        ]
+        registered = await self.write(catalogue.register, self.product.product_id, requests)
+        self.devices = registered.devices
+        self.package = await self.new_package("2.0")
+
+    async def new_package(self, target, kind=UpdateKind.FOTA):
+        package = await self.write(
+            catalogue.add_package,
+            self.product.product_id,
+            kind,
+            f"{kind.name}-{target}",
+            target,
+            b"0123456789",
+        )
+        return await self.write(catalogue.skip_verification, package.package_id)
+
+    async def write(self, use_case, *args):
+        return await self.platform.write(lambda tx: use_case(tx, *args))
+
+    def token(self, at=0, *, et_s=LATER_S):
+        device = self.devices[at]
+        return make_token(device.key, device_resource(device.product_id, device.name), et_s)
+
+    def connect(self, at=0) -> Session:
+        session = self.platform.uplink.connect(self.product.product_id, self.devices[at].name, self.token(at))
+        assert isinstance(session, Session)
+        return session
+
+    async def send(self, session, suffix, message):
+        done = asyncio.get_running_loop().create_future()
+        payload = message if isinstance(message, bytes) else json.dumps(message).encode()
+        self.platform.uplink.received(session, suffix, payload, done.set_result)
+        settled = await done
+        await asyncio.sleep(0)
+        return settled
+
+    async def status(self, session, tid, step, message_id="s"):
+        await self.send(session, topics.STATUS, {"id": message_id, "params": {"tid": tid, "step": step}})
+        return self.radio.take()[-1][2]["code"]
+
+    async def version(self, session, **versions):
+        await self.send(session, topics.VERSION, {"id": "v", "params": versions})
+        return self.radio.take()
+
+    async def task(self, at=(0,), package=None):
+        ids = [self.devices[i].device_id for i in at]
+        package = package or self.package
+        task = await self.write(
+            tasks.create, self.account, api.CreateTask(package_id=package.package_id, device_ids=ids)
+        )
+        for _ in range(3):
+            await asyncio.sleep(0)
+        return task
+
+    def state(self, task):
+        counts = self.platform.read(lambda conn: tasks.describe(conn, task.task_id)).jobs
+        return {name: getattr(counts, name) for name in counts.__struct_fields__ if getattr(counts, name)}
+
+    def device(self, at=0):
+        return self.platform.read(lambda conn: device_rows.load(conn, self.devices[at].device_id))
+
+
+@pytest.fixture
+async def field(tmp_path):
+    store = open_store(tmp_path / "data")
+    radio = Radio()
+    platform = Platform(store, lambda: REAL_MS)
+    platform.attach(radio)
+    field = Field(platform, radio)
+    await field.prepare()
+    yield field
+    await platform.close()
+    store.close()
+
+
+async def ready(field, at=0):
+    """Connect a device, subscribe it, and let it report its versions."""
+    session = field.connect(at)
+    field.platform.uplink.subscribed(session, True)
+    await field.version(session, f_version="1.0", s_version="1.0")
+    return session
+
+
+@pytest.mark.parametrize(
+    ("why", "product", "client", "change", "expected"),
+    [
+        ("no token at all", None, None, lambda _: "password", ConnectRefusal.MALFORMED),
+        ("another device's token", None, None, lambda f: f.token(1), ConnectRefusal.NOT_AUTHORISED),
+        ("expired", None, None, lambda f: f.token(et_s=REAL_MS // 1000 - 1), ConnectRefusal.NOT_AUTHORISED),
+        ("signed with another key", None, None,
+            lambda f: make_token(f.devices[1].key, device_resource(f.product.product_id, "d0"), LATER_S),
+            ConnectRefusal.NOT_AUTHORISED),
+        ("device key under the product's resource", None, None,
+            lambda f: make_token(f.devices[0].key, product_resource(f.product.product_id), LATER_S),
+            ConnectRefusal.NOT_AUTHORISED),
+        ("an unknown product", "nope", None, lambda f: f.token(), ConnectRefusal.NOT_AUTHORISED),
+        ("an unknown device", None, "nope", lambda f: f.token(), ConnectRefusal.NOT_AUTHORISED),
+    ],
+)  # fmt: skip
+async def test_a_wrong_token_lets_nobody_in(field, why, product, client, change, expected):
+    answer = field.platform.uplink.connect(product or field.product.product_id, client or "d0", change(field))
+    assert answer is expected
+    assert len(field.platform.sessions) == 0
+
+
+async def test_a_good_token_opens_a_session(field):
+    field.connect()
+    product_token = make_token(field.product.access_key, product_resource(field.product.product_id), LATER_S)
+    session = field.platform.uplink.connect(field.product.product_id, "d0", product_token)
+    assert isinstance(session, Session)
+    assert field.platform.sessions.is_connected(field.devices[0].device_id)
+
+
+async def test_account_time_says_whether_a_token_has_expired(field):
+    """Decision 6: tokens are judged on the account's clock, at CONNECT."""
+    token = field.token()
+    await field.write(accounts.set_clock, field.account, api.SetClock(advance_ms=3_700_000))
+    field.platform.clock_moved(field.account)
+    answer = field.platform.uplink.connect(field.product.product_id, "d0", token)
+    assert answer is ConnectRefusal.NOT_AUTHORISED
+
+
+async def test_a_present_device_is_told_of_a_new_task_with_all_facts(field):
+    await ready(field)
+    task = await field.task()
+    (name, suffix, inform) = field.radio.take()[-1]
+    tid = field.platform.read(lambda conn: tasks.show_jobs(conn, task.task_id, None, 0, 9)).jobs[0].tid
+    assert (name, suffix, inform["id"]) == ("d0", topics.INFORM, str(tid))
+    assert inform["params"] == {
+        "tid": tid,
+        "type": 1,
+        "target": "2.0",
+        "size": 10,
+        "md5": "781e5e245d69b566979b86e28d23f2c7",
+        "url": f"/fuse-ota/{field.product.product_id}/d0/{tid}/download",
+    }
+    assert field.platform.sessions.informs_delivered == 1
+
+
+async def test_a_device_that_speaks_http_gets_an_empty_inform(field):
+    """Its buffer has 256 bytes, and `params` must be there."""
+    session = field.connect()
+    field.platform.uplink.subscribed(session, True)
+    await field.task()
+    told = field.radio.take()  # by the task and by the subscription, when both are on their way at once
+    assert told
+    for _, suffix, inform in told:
+        assert suffix == topics.INFORM
+        assert inform["params"] == {}
+        assert len(inform["id"]) <= 15
+
+
+async def test_a_task_made_while_the_device_is_offline_reaches_it(field):
+    await field.task()
+    assert field.radio.take() == []
+    session = field.connect()
+    field.platform.uplink.subscribed(session, True)
+    sent = await field.version(session, f_version="1.0")
+    assert [suffix for _, suffix, _ in sent if suffix == topics.VERSION_REPLY]
+    assert sent[-1][1] == topics.INFORM
+    assert sent[-1][2]["params"]["target"] == "2.0"
+
+
+async def test_a_whole_update(field):
+    session = await ready(field)
+    task = await field.task()
+    tid = field.radio.take()[-1][2]["params"]["tid"]
+    assert await field.send(session, topics.INFORM_REPLY, {"id": str(tid), "code": 200})
+    granted = await field.platform.downloads.open(field.product.product_id, "d0", tid, field.token())
+    assert isinstance(granted, Granted)
+    assert granted.content == b"0123456789"
+    assert field.state(task) == {"downloading": 1}
+    assert await field.status(session, tid, 50) == 200
+    assert await field.status(session, tid, 101) == 200
+    assert field.state(task) == {"upgrading": 1}
+    assert await field.status(session, tid, 201) == 200
+    assert field.state(task) == {"success": 1}
+    assert field.device().f_version == "2.0"
+    assert field.device().s_version == "1.0"
+    detail = field.platform.read(
+        lambda conn: catalogue.detail(conn, field.devices[0].device_id, field.platform.sessions)
+    )
+    assert [entry.what for entry in detail.timeline] == [
+        "registered", "FOTA job to 2.0 created by task 1", "inform accepted", "download started",
+        "step 50", "step 101", "step 201",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        ([(201, 200), (201, 200)], {"success": 1}),  # repeated: a success that writes nothing
+        ([(205, 200), (205, 200), (201, 20)], {"failed": 1}),
+        ([(50, 12016), (101, 200), (50, 12016), (102, 12016), (201, 200)], {"success": 1}),
+        ([(101, 200), (101, 200), (202, 200), (101, 20)], {"failed": 1}),
+        ([(150, 12016)], {"pending": 1}),
+    ],
+)
+async def test_steps_are_answered_with_their_codes(field, steps, expected):
+    session = await ready(field)
+    task = await field.task()
+    tid = field.radio.take()[-1][2]["params"]["tid"]
+    for step, code in steps:
+        assert await field.status(session, tid, step) == code
+    assert field.state(task) == expected
+
+
+async def test_a_failed_update_leaves_the_version_and_the_licence(field):
+    """B12."""
+    session = await ready(field)
+    await field.task()
+    tid = field.radio.take()[-1][2]["params"]["tid"]
+    await field.status(session, tid, 206)
+    assert field.device().f_version == "1.0"
+    account = field.platform.read(lambda conn: accounts.show(conn, field.account, REAL_MS))
+    assert account.licences.entitled_free == 1
+
+
+async def test_another_devices_job_is_not_found(field):
+    await ready(field, 0)
+    other = await ready(field, 1)
+    task = await field.task((0,))
+    tid = field.radio.take()[-1][2]["params"]["tid"]
+    assert await field.status(other, tid, 201) == 12002
+    assert await field.status(other, 999_999, 201) == 12002
+    assert field.state(task) == {"pending": 1}
+
+
+async def test_reporting_the_target_completes_the_job(field):
+    session = await ready(field)
+    task = await field.task()
+    tid = field.radio.take()[-1][2]["params"]["tid"]
+    sent = await field.version(session, f_version="2.0")
+    assert [suffix for _, suffix, _ in sent] == [topics.VERSION_REPLY]
+    assert field.state(task) == {"success": 1}
+    assert await field.status(session, tid, 201) == 20  # a device takes it as its success
+
+
+async def test_a_card_report_changes_nothing_but_the_card(field):
+    """B9."""
+    session = await ready(field)
+    message = {
+        "id": "c",
+        "params": {"iccid": {"value": "8986001"}, "imsi": {"value": "46000"}, "rssi": {"value": 3}},
+    }
+    await field.send(session, topics.PROPERTY_POST, message)
+    assert field.radio.take()[-1] == (
+        "d0",
+        topics.PROPERTY_POST_REPLY,
+        {"id": "c", "code": 200, "msg": "success"},
+    )
+    device = field.device()
+    assert (device.device_id, device.iccid, device.imsi) == (field.devices[0].device_id, "8986001", "46000")
+
+
+@pytest.mark.parametrize(
+    ("suffix", "payload", "reply"),
+    [
+        (topics.STATUS, b"not json", None),
+        (topics.STATUS, b'{"id":"7","params":{"tid":1}}', (topics.STATUS_REPLY, 12015, "$.params")),
+        (topics.STATUS, b'{"id":"7","params":{"tid":"1","step":1}}', (topics.STATUS_REPLY, 12015, "$.params.tid")),
+        (topics.STATUS, b'{"id":"7","params":{"tid":1,"step":999}}', (topics.STATUS_REPLY, 12015, "$.params.step")),
+        (topics.VERSION, b'{"id":"7","params":{"f_version":"a b"}}', (topics.VERSION_REPLY, 12015, "f_version")),
+        (topics.VERSION, b'{"id":"much-too-long-an-id","params":{}}', None),
+        (topics.PROPERTY_POST, b'{"id":"7"}', (topics.PROPERTY_POST_REPLY, 12015, "params")),
+        (topics.INFORM_REPLY, b"{}", None),
+        (topics.DATA_POINT, b"\xff\xfe", (topics.DATA_POINT_REJECTED, None, None)),
+    ],
+)  # fmt: skip
+async def test_a_payload_that_is_none_is_answered_and_changes_nothing(field, suffix, payload, reply):
+    session = await ready(field)
+    journal = field.platform.read(lambda conn: account_rows.read_journal(conn, field.account))
+    assert await field.send(session, suffix, payload)
+    sent = field.radio.take()
+    if reply is None:
+        assert sent == []
+    else:
+        (_, reply_suffix, message) = sent[-1]
+        assert reply_suffix == reply[0]
+        assert reply[1] is None or message["code"] == reply[1]
+        assert reply[2] is None or reply[2] in message["msg"]
+    assert field.platform.read(lambda conn: account_rows.read_journal(conn, field.account)) == journal
+
+
+async def test_arrears_hold_what_is_pending_until_they_are_cleared(field):
+    """P10: told or not, a pending job waits; one under way goes on; then it is told again."""
+    await ready(field, 0)
+    await ready(field, 1)
+    await field.task((0, 1))
+    first, second = (message["params"]["tid"] for _, _, message in field.radio.take())
+    assert isinstance(
+        await field.platform.downloads.open(field.product.product_id, "d0", first, field.token(0)), Granted
+    )
+    await field.write(accounts.act, field.account, ev.Post(amount_fen=-100, reason="bill"))
+    refused = await field.platform.downloads.open(field.product.product_id, "d1", second, field.token(1))
+    assert not isinstance(refused, Granted)
+    session = field.platform.sessions.get(field.devices[1].device_id)
+    assert [suffix for _, suffix, _ in await field.version(session, f_version="1.0")] == [
+        topics.VERSION_REPLY
+    ]
+    one = field.platform.sessions.get(field.devices[0].device_id)
+    assert await field.status(one, first, 101) == 200
+    assert await field.status(session, second, 101) == 12012
+    await field.write(accounts.act, field.account, ev.Post(amount_fen=100, reason="top-up"))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    told = field.radio.take()
+    assert [(name, message["params"]["tid"]) for name, _, message in told] == [("d1", second)]
+
+
+async def test_a_success_in_the_free_time_grandfathers_under_update_succeeded(field):
+    """P3: one that succeeds, and not one that fails."""
+    await field.prepare(charging_date_ms=None, grandfathered_when="update_succeeded")
+    good, bad = await ready(field, 0), await ready(field, 1)
+    task = await field.task((0, 1))
+    tids = {name: message["params"]["tid"] for name, _, message in field.radio.take()}
+    held = [
+        field.platform.read(lambda conn, d=d: device_rows.load_entitlement(conn, d.device_id))
+        for d in field.devices
+    ]
+    assert (task.grandfathered, held) == (0, [None, None])
+    await field.status(good, tids["d0"], 201)
+    await field.status(bad, tids["d1"], 206)
+    held = [
+        field.platform.read(lambda conn, d=d: device_rows.load_entitlement(conn, d.device_id))
+        for d in field.devices
+    ]
+    assert held[0].source == "grandfathered"
+    assert held[1] is None
+
+
+async def test_a_verification_that_succeeds_passes_the_package(field):
+    session = await ready(field)
+    package = await field.write(
+        catalogue.add_package, field.product.product_id, UpdateKind.FOTA, "verified", "3.0", b"x"
+    )
+    ids = [field.devices[0].device_id]
+    request = api.CreateTask(package_id=package.package_id, device_ids=ids, verification=True)
+    await field.write(tasks.create, field.account, request)
+    for _ in range(3):
+        await asyncio.sleep(0)
+    tid = field.radio.take()[-1][2]["params"]["tid"]
+    await field.status(session, tid, 201)
+    request = api.CreateTask(package_id=package.package_id, device_ids=[field.devices[1].device_id])
+    assert (await field.write(tasks.create, field.account, request)).device_count == 1
+
+
+async def test_who_waits_for_a_task_is_woken_when_its_last_job_ends(field):
+    first, second = await ready(field, 0), await ready(field, 1)
+    task = await field.task((0, 1))
+    tids = {name: message["params"]["tid"] for name, _, message in field.radio.take()}
+    waiting = asyncio.create_task(field.platform.wait_for_task(task.task_id, 60))
+    await asyncio.sleep(0)
+    await field.status(first, tids["d0"], 201)
+    assert not waiting.done()
+    await field.status(second, tids["d1"], 206)
+    await asyncio.wait_for(waiting, 5)
+
+
+async def test_a_commit_that_fails_is_settled_as_such_and_answers_nothing(field):
+    """Decision 3: no reply and no PUBACK before a commit; the next report works again."""
+    session = await ready(field)
+    task = await field.task()
+    tid = field.radio.take()[-1][2]["params"]["tid"]
+    with field.platform.store.write() as conn:
+        conn.exec_driver_sql(
+            "CREATE TEMP TRIGGER full BEFORE INSERT ON timeline BEGIN SELECT RAISE(ABORT, 'disk full'); END"
+        )
+    settled = await field.send(session, topics.STATUS, {"id": "s", "params": {"tid": tid, "step": 201}})
+    assert not settled
+    assert field.radio.take() == []
+    assert field.state(task) == {"pending": 1}
+    with field.platform.store.write() as conn:
+        conn.exec_driver_sql("DROP TRIGGER full")
+    assert await field.status(session, tid, 201) == 200
+    assert field.state(task) == {"success": 1}
