@@ -130,9 +130,7 @@ async def make_demo(stub: Stub) -> tuple[api.Account, api.Product, list[api.Devi
 
     async with ClientSession(stub.http_url) as session:
 
-        async def call(
-            kind: type[msgspec.Struct], path: str, body: bytes = b"{}", media: str = "application/json"
-        ):  # type: ignore[no-untyped-def]
+        async def call(kind: type[S], path: str, body: bytes = b"{}", media: str = "application/json") -> S:
             async with session.post(path, data=body, headers={"Content-Type": media}) as reply:
                 text = await reply.read()
                 if not reply.ok:
