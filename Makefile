@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help replay test check lint bench clean
+.PHONY: help replay test check lint wheel bench clean
 help:
 	@sed -n 's/^# //p' Makefile
 
@@ -15,15 +15,16 @@ replay: $(VENV)/.run
 test: $(VENV)/.test
 	@$(BIN)/python -m pytest -n 2 -q
 
-check: $(VENV)/.check lint
-	@$(BIN)/python -m pytest -n 2 -q
+check: test lint wheel
+
+wheel: $(VENV)/.check
 	@$(BIN)/python -m tests.smoke_wheel
 
 lint: $(VENV)/.check
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+	@$(BIN)/lint-imports
 
 bench: $(VENV)/.test
 	@$(BIN)/python -m bench

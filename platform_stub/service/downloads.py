@@ -58,7 +58,7 @@ class Downloads:
             token = parse_token(authorization)
         except TokenError:
             return OtaErrno.AUTHENTICATION
-        with self._store.read() as conn:
+        with self._store.glance() as conn:
             row = jobs.load_download(conn, product_id, name, tid)
         if row is None or not self._is_genuine(token, row, product_id, name):
             return OtaErrno.AUTHENTICATION

@@ -58,7 +58,7 @@ class PlatformUplink:
         except TokenError:
             return ConnectRefusal.MALFORMED
         try:
-            with self._store.read() as conn:
+            with self._store.glance() as conn:
                 device = devices.load_by_address(conn, product_id, client_id)
                 account = accounts.load(conn, device.account_id) if device is not None else None
                 product = devices.load_product(conn, product_id) if device is not None else None

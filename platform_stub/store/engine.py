@@ -45,6 +45,7 @@ class Store:
         self._lock_fd = lock_fd
         self._writer = _engine(path, "BEGIN IMMEDIATE")
         self._reader = _engine(path, "BEGIN")
+        self._glance = _engine(path, None).connect()
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -67,8 +68,18 @@ class Store:
         except DBAPIError as exc:
             raise StoreUnavailable(f"the database could not be read: {exc.orig}") from exc
 
+    @contextmanager
+    def glance(self) -> Iterator[Connection]:
+        """Read with single statements, each of which sees what is committed at its time: the cheapest way to look."""
+        try:
+            yield self._glance
+        except DBAPIError as exc:
+            raise StoreUnavailable(f"the database could not be read: {exc.orig}") from exc
+
     def close(self) -> None:
         """Close the connections, then let go of the folder."""
+        self._glance.close()
+        self._glance.engine.dispose()
         self._reader.dispose()
         self._writer.dispose()
         if self._lock_fd is not None:
@@ -185,7 +196,7 @@ def _create(path: Path, lock_fd: int) -> Store:
     return Store(path, lock_fd)
 
 
-def _engine(path: Path, begin: str) -> Engine:
+def _engine(path: Path, begin: str | None) -> Engine:
     engine = create_engine(
         f"sqlite:///{path}",
         poolclass=StaticPool,
@@ -199,9 +210,11 @@ def _engine(path: Path, begin: str) -> Engine:
             dbapi_connection.execute(pragma)
         dbapi_connection.execute(_SCRATCH)
 
-    @event.listens_for(engine, "begin")
-    def say_begin(conn: Connection) -> None:
-        conn.exec_driver_sql(begin)
+    if begin is not None:
+
+        @event.listens_for(engine, "begin")
+        def say_begin(conn: Connection) -> None:
+            conn.exec_driver_sql(begin)
 
     return engine
 
