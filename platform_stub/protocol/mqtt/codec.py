@@ -30,7 +30,10 @@ _FIRST_BYTES: Final = frozenset(_READERS) | frozenset(
 
 
 class Decoder:
-    """One direction of one connection. After a fault it has no further use: the connection is to be closed."""
+    """One direction of one connection.
+
+    After MalformedPacket it has no further use. After PacketTooLarge the limit may be raised, and `feed(b"")` goes on.
+    """
 
     __slots__ = ("_held", "_wanted", "max_packet_bytes")
 
@@ -87,6 +90,7 @@ class Decoder:
                     return at
             stop = start + remaining
             if stop - at > self.max_packet_bytes:
+                self._held, self._wanted = bytearray(data[at:]), 0
                 raise PacketTooLarge(
                     f"a packet of {stop - at} bytes; at most {self.max_packet_bytes} are taken here"
                 )
