@@ -10,7 +10,9 @@ from sqlalchemy import Connection
 
 from platform_stub.protocol import operator as api
 from platform_stub.protocol.codes import JobState, UpdateKind
+from platform_stub.protocol.errors import UsageFault
 from platform_stub.protocol.ids import AccountId
+from platform_stub.protocol.token import decode_key
 from platform_stub.rules import events as ev
 from platform_stub.service.accounts import new_key
 from platform_stub.service.answers import Rejection, conflict, malformed, not_found
@@ -90,6 +92,8 @@ def register(tx: Tx, product_id: str, requests: Sequence[api.RegisterDevice]) ->
         return malformed(
             f"{len(twice)} names stand twice in the list: {', '.join(twice[:5])}", names=twice[:20]
         )
+    if (wrong := _wrong_keys(requests)) is not None:
+        return wrong
     taken = sorted(devices.taken_names(tx.conn, product_id).intersection(names))
     if taken:
         return conflict(f"{len(taken)} names are taken in product {product_id}: {', '.join(taken[:5])}")
@@ -116,6 +120,20 @@ def register(tx: Tx, product_id: str, requests: Sequence[api.RegisterDevice]) ->
             for device_id, row in zip(ids, rows, strict=True)
         ]
     )
+
+
+def _wrong_keys(requests: Sequence[api.RegisterDevice]) -> Rejection | None:
+    """Refuse keys that are not base64: their devices could never sign a token."""
+    wrong = []
+    for request in requests:
+        if request.key is not None:
+            try:
+                decode_key(request.key)
+            except UsageFault:
+                wrong.append(request.name)
+    if not wrong:
+        return None
+    return malformed(f"{len(wrong)} keys are not base64: those of {', '.join(wrong[:5])}", names=wrong[:20])
 
 
 def show_devices(conn: Connection, account_id: int, after: int, limit: int) -> api.DevicePage | Rejection:

@@ -22,7 +22,7 @@ from scenarios.auditor.predict import Book
 KEY = b64encode(bytes(16)).decode()
 START_MS = 1_700_000_000_000
 HOUR_MS = 3_600_000
-VERSIONS = ("1.0", "2.0", "3.0")
+VERSIONS = ("1.0", "2.0", "3.0", "4.0")
 FOTA, SOTA = UpdateKind.FOTA, UpdateKind.SOTA
 TASK_COUNTS = "device_count needed available deducted deducted_purchased deducted_free grandfathered left"
 
@@ -143,7 +143,7 @@ class Pair:
             device_ids = [key for key in own if not self.book._device(key).terminated] or device_ids
         if self.rng.random() < 0.05:
             device_ids.append(10**6)
-        kind, target = self.rng.choice((FOTA, SOTA)), self.rng.choices(VERSIONS, (6, 6, 1))[0]
+        kind, target = self.rng.choice((FOTA, SOTA)), self.rng.choices(VERSIONS, (6, 6, 6, 1))[0]
         fault = ErrorCode.PACKAGE_NOT_VERIFIED if target == VERSIONS[-1] else None
         package = self.packages[account, kind, target]
         if self.rng.random() < 0.03:
@@ -247,8 +247,8 @@ ACTIONS = {
     Pair.grant: 2,
     Pair.ask_back: 1,
     Pair.top_up: 5,
-    Pair.post: 3,
-    Pair.subscribe: 4,
+    Pair.post: 4,
+    Pair.subscribe: 12,
     Pair.set_date: 4,
     Pair.wait: 4,
     Pair.terminate: 2,

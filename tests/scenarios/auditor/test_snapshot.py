@@ -3,7 +3,9 @@
 import os
 import shutil
 import sqlite3
+import tempfile
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -77,19 +79,38 @@ def test_a_database_that_was_cut_off(database):
     refuse(database, EnvironmentFault, "is damaged")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_database_that_may_not_be_read(database):
-    database.chmod(0)
-    refuse(database, EnvironmentFault, "permissions")
+NOBODY = 65534
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everything")
-def test_a_database_in_a_folder_that_can_not_be_written(database):
-    database.parent.chmod(0o500)
+@pytest.fixture
+def unprivileged(database):
+    """A copy of the database as one who is not root sees it: root may read and write everything."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / database.name
+        shutil.copy(database, path)
+        if os.geteuid() == 0:
+            os.chown(folder, NOBODY, NOBODY)
+            os.chown(path, NOBODY, NOBODY)
+            os.seteuid(NOBODY)
+            try:
+                yield path
+            finally:
+                os.seteuid(0)
+        else:
+            yield path
+
+
+def test_a_database_that_may_not_be_read(unprivileged):
+    unprivileged.chmod(0)
+    refuse(unprivileged, EnvironmentFault, "permissions")
+
+
+def test_a_database_in_a_folder_that_can_not_be_written(unprivileged):
+    unprivileged.parent.chmod(0o500)
     try:
-        assert audit_database(database).ok
+        assert audit_database(unprivileged).ok
     finally:
-        database.parent.chmod(0o700)
+        unprivileged.parent.chmod(0o700)
 
 
 def test_a_closed_database_and_its_folder_are_left_as_they_were(database):
