@@ -1,0 +1,31 @@
+"""The device: a fleet of simulated OTA clients over real sockets, against a stub or a platform.
+
+from device_sim import Fleet, read_devices_csv
+"""
+
+from device_sim.core.effects import JobEnded, Outcome
+from device_sim.core.profile import Fault, Profile
+from device_sim.errors import DeviceFileFault, FleetError, FleetFailed
+from device_sim.fleet import Fleet
+from device_sim.identity import Identity, read_devices_csv, write_devices_csv
+from device_sim.snapshot import DeviceView, FleetSnapshot, TraceEntry
+from device_sim.target import Endpoint, Target
+
+__all__ = [
+    "DeviceFileFault",
+    "DeviceView",
+    "Endpoint",
+    "Fault",
+    "Fleet",
+    "FleetError",
+    "FleetFailed",
+    "FleetSnapshot",
+    "Identity",
+    "JobEnded",
+    "Outcome",
+    "Profile",
+    "Target",
+    "TraceEntry",
+    "read_devices_csv",
+    "write_devices_csv",
+]

@@ -1,0 +1,239 @@
+"""The OTA client over MQTT: an event in, effects out.
+
+`LINK_MOVES` says what can happen to the connection in each of its states, `job_moves.JOB_MOVES` the same for the
+job; a pair that is in neither is a mistake of the shell. Source: onenet-protocol, sections 3 to 5.
+"""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+import msgspec
+from msgspec import UNSET
+
+from device_sim.core import link, reports
+from device_sim.core.effects import Effect, Noted, Send, StopFetch
+from device_sim.core.events import (
+    Answered,
+    CardReplaced,
+    Chunk,
+    Event,
+    FaultSet,
+    Fetched,
+    FetchFailed,
+    LinkDown,
+    LinkUp,
+    PowerOff,
+    PowerOn,
+    Received,
+    Tick,
+)
+from device_sim.core.job_moves import JOB_MOVES, Replied, begin_next, move_job
+from device_sim.core.state import JOBS_WAITING_MAX, Link, Stage, State
+from device_sim.core.wheel import NEVER
+from platform_stub.protocol import messages, topics
+from platform_stub.protocol.codes import UpdateKind
+
+INFORM_REFUSED: Final = 100
+"""`code` of an inform_reply that says no, as the official library spells it."""
+
+_TICK: Final = Tick()
+_LINK_UP: Final = LinkUp()
+_FETCH_EVENTS: Final = frozenset({Answered, Chunk, Fetched, FetchFailed})
+_KINDS: Final = frozenset(int(kind) for kind in UpdateKind)
+_MD5_DIGITS: Final = 32
+
+
+class ContractViolation(Exception):
+    """The shell sent an event that can't happen in this state."""
+
+
+class Device(State):
+    """One simulated device. Not thread-safe; time is monotonic milliseconds."""
+
+    __slots__ = ()
+
+    def handle(self, event: Event, now_ms: int) -> list[Effect]:
+        """Take an event; returns what the shell has to do, in order. ContractViolation for one that can't be."""
+        out: list[Effect] = []
+        kind = type(event)
+        move = LINK_MOVES.get((self.link, kind))
+        if move is not None:
+            move(self, event, now_ms, out)
+            return out
+        job_move = JOB_MOVES.get((self.stage, kind))
+        if job_move is None or kind not in _FETCH_EVENTS:
+            raise ContractViolation(
+                f"device {self.device_id}: {kind.__name__} while {self.link.name}, job {self.stage.name}"
+            )
+        job_move(self, self.job, event, now_ms, out)
+        return out
+
+
+def _power_on(state: State, _: PowerOn, now_ms: int, out: list[Effect]) -> None:
+    link.start(state, now_ms)
+    if state.link_due_ms <= now_ms:
+        link.connect(state, out)
+
+
+def _power_off(state: State, _: PowerOff, now_ms: int, out: list[Effect]) -> None:
+    link.go_offline(state, now_ms, out)
+    if state.stage is Stage.FETCHING:
+        out.append(StopFetch())
+    state.link, state.link_due_ms = Link.OFF, NEVER
+    state.job, state.stage, state.waiting = None, Stage.IDLE, ()
+    state.version_report = state.status_report = state.card_report = None
+    state.card_unposted = False
+
+
+def _tick(state: State, _: Tick, now_ms: int, out: list[Effect]) -> None:
+    if state.link >= Link.REPORTING:
+        reports.repeat_due(state, now_ms, out)
+    elif state.link is Link.WAITING and state.link_due_ms <= now_ms:
+        link.connect(state, out)
+    move_job(state, _TICK, now_ms, out)
+
+
+def _link_up(state: State, _: LinkUp, now_ms: int, out: list[Effect]) -> None:
+    """Report the versions, which makes the device present; then say again what had no answer."""
+    state.link = Link.REPORTING
+    reports.report_version(state, now_ms, out)
+    reports.repeat_all(state, now_ms, out)
+    if state.card_unposted and state.card_report is None:
+        reports.report_card(state, now_ms, out)
+    move_job(state, _LINK_UP, now_ms, out)
+
+
+def _link_down(state: State, event: LinkDown, now_ms: int, _: list[Effect]) -> None:
+    link.back_off(state, now_ms, refused=event.refused)
+
+
+def _card_replaced(state: State, event: CardReplaced, now_ms: int, out: list[Effect]) -> None:
+    state.iccid, state.imsi = event.iccid, event.imsi
+    state.card_unposted, state.card_report = True, None
+    link.go_offline(state, now_ms + state.profile.card_swap_ms, out)
+
+
+def _fault_set(state: State, event: FaultSet, _: int, __: list[Effect]) -> None:
+    fault = event.fault
+    state.fault_step = 0 if fault is None else fault.step
+    state.fault_times = 0 if fault is None else fault.times
+
+
+def _received(state: State, event: Received, now_ms: int, out: list[Effect]) -> None:
+    handler = _HANDLERS.get(event.suffix)
+    if handler is None:
+        out.append(Noted(f"a message on {event.suffix}, which means nothing to a device"))
+        return
+    try:
+        handler(state, event.payload, now_ms, out)
+    except messages.MessageError as fault:
+        out.append(Noted(f"{event.suffix}: {fault}"))
+
+
+def _informed(state: State, payload: bytes, now_ms: int, out: list[Effect]) -> None:
+    inform = messages.decode(payload, messages.Inform)
+    params = inform.params
+    if params.tid is UNSET:
+        out.append(_inform_reply(inform.id, messages.ACCEPTED))
+        if state.version_report is None:  # it is on its way, or this makes the platform tell what there is
+            reports.report_version(state, now_ms, out)
+        return
+    fault = _inform_fault(params)
+    if fault or len(state.waiting) >= JOBS_WAITING_MAX:
+        out.append(_inform_reply(inform.id, INFORM_REFUSED))
+        out.append(Noted(f"inform of job {params.tid} refused: {fault or 'too many jobs wait'}"))
+        return
+    out.append(_inform_reply(inform.id, messages.ACCEPTED))
+    if not _is_known(state, params.tid):
+        state.waiting += (params,)
+        begin_next(state, now_ms, out)
+
+
+def _inform_reply(message_id: str, code: int) -> Send:
+    return Send(topics.INFORM_REPLY, messages.encode(messages.InformReply(id=message_id, code=code)))
+
+
+def _is_known(state: State, tid: int) -> bool:
+    """Whether it works on this job, will, or has: a job that is told twice is done once."""
+    if state.job is not None and state.job.tid == tid:
+        return True
+    return tid in state.finished or any(params.tid == tid for params in state.waiting)
+
+
+def _inform_fault(params: messages.InformParams) -> str:
+    """Say what is wrong with a filled inform; an empty text when a device can work on it."""
+    missing = [name for name, value in msgspec.structs.asdict(params).items() if value is UNSET]
+    if missing:
+        return f"params without {', '.join(missing)}"
+    if params.type not in _KINDS:
+        return f"type {params.type}"
+    if not isinstance(params.size, int) or params.size < 0:
+        return f"size {params.size}"
+    url = params.url if isinstance(params.url, str) else ""
+    if not url.startswith("/") or not url.isascii() or not url.isprintable() or " " in url:
+        return f"url {url!r} is no path"
+    if not isinstance(params.md5, str) or len(params.md5) != _MD5_DIGITS:
+        return f"md5 {params.md5!r}"
+    return ""
+
+
+def _version_replied(state: State, payload: bytes, now_ms: int, out: list[Effect]) -> None:
+    reply, report = messages.decode(payload, messages.Reply), state.version_report
+    if report is None or not reports.is_answer(report, reply):
+        return
+    if reply.code != messages.ACCEPTED:  # it is sent again: without it the device is not present
+        out.append(reports.refusal(report, reply))
+        return
+    state.version_report = None
+    if state.link is Link.REPORTING:
+        state.link = Link.PRESENT
+        state.present_since_ms = now_ms
+
+
+def _status_replied(state: State, payload: bytes, now_ms: int, out: list[Effect]) -> None:
+    reply = messages.decode(payload, messages.Reply)
+    if reports.is_answer(state.status_report, reply):
+        state.status_report = None
+        move_job(state, Replied(reply.code, reply.msg), now_ms, out)
+
+
+def _card_replied(state: State, payload: bytes, _: int, out: list[Effect]) -> None:
+    reply, report = messages.decode(payload, messages.Reply), state.card_report
+    if report is None or not reports.is_answer(report, reply):
+        return
+    if reply.code != messages.ACCEPTED:
+        out.append(reports.refusal(report, reply))
+        return
+    state.card_report, state.card_unposted = None, False
+
+
+_HANDLERS: Mapping[str, Callable[[State, bytes, int, list[Effect]], None]] = MappingProxyType(
+    {
+        topics.INFORM: _informed,
+        topics.STATUS_REPLY: _status_replied,
+        topics.VERSION_REPLY: _version_replied,
+        topics.PROPERTY_POST_REPLY: _card_replied,
+    }
+)
+"""What a device reads; it subscribes to exactly these."""
+
+_UP: Final = (Link.REPORTING, Link.PRESENT)
+_ON: Final = (Link.WAITING, Link.CONNECTING, *_UP)
+
+LINK_MOVES: Mapping[tuple[Link, type], Callable[[Any, Any, int, list[Effect]], None]] = MappingProxyType(
+    {
+        (Link.OFF, PowerOn): _power_on,
+        (Link.CONNECTING, LinkUp): _link_up,
+        (Link.CONNECTING, LinkDown): _link_down,
+        **{(at, LinkDown): _link_down for at in _UP},
+        **{(at, Received): _received for at in _UP},
+        **{(at, PowerOff): _power_off for at in _ON},
+        **{(at, Tick): _tick for at in _ON},
+        **{(at, CardReplaced): _card_replaced for at in _ON},
+        **{(at, FaultSet): _fault_set for at in (Link.OFF, *_ON)},
+    }
+)
+
+# What a device reads, and so what it subscribes to.
+SUBSCRIPTIONS: Final = tuple(_HANDLERS)

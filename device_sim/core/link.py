@@ -1,0 +1,52 @@
+"""The MQTT connection's comings and goings: when to connect, and how long to wait after it did not work."""
+
+from device_sim.core.draw import Purpose, draw_below, jittered
+from device_sim.core.effects import Connect, Disconnect, Effect
+from device_sim.core.reports import hold_all
+from device_sim.core.state import Link, State
+from device_sim.core.wheel import NEVER
+
+_DOUBLINGS_MAX = 20
+
+
+def start(state: State, now_ms: int) -> None:
+    """Wait a moment of its own, so that a fleet does not come all at once."""
+    jitter_ms = state.profile.start_jitter_ms
+    state.link = Link.WAITING
+    state.link_due_ms = now_ms + draw_below(
+        jitter_ms + 1, state.seed, state.device_id, Purpose.START, state.attempts
+    )
+
+
+def connect(state: State, out: list[Effect]) -> None:
+    """Ask for the connection."""
+    state.link = Link.CONNECTING
+    state.link_due_ms = NEVER
+    out.append(Connect())
+
+
+def go_offline(state: State, until_ms: int, out: list[Effect]) -> None:
+    """Leave on purpose, and come back at that time."""
+    if state.link >= Link.CONNECTING:
+        out.append(Disconnect())
+    hold_all(state)
+    state.present_since_ms = NEVER
+    if state.link is not Link.OFF:
+        state.link = Link.WAITING
+        state.link_due_ms = until_ms
+
+
+def back_off(state: State, now_ms: int, *, refused: bool) -> None:
+    """Wait longer each time, with jitter; a connection that had been good for a while begins anew."""
+    profile = state.profile
+    if now_ms - state.present_since_ms >= profile.stable_ms:
+        state.attempts = 0
+    base_ms = profile.refused_base_ms if refused else profile.backoff_base_ms
+    span_ms = min(base_ms << min(state.attempts, _DOUBLINGS_MAX), profile.backoff_max_ms)
+    state.attempts += 1
+    state.draws += 1
+    wait_ms = jittered(span_ms, state.seed, state.device_id, Purpose.BACKOFF, state.draws)
+    hold_all(state)
+    state.present_since_ms = NEVER
+    state.link = Link.WAITING
+    state.link_due_ms = now_ms + wait_ms

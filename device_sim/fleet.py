@@ -1,0 +1,301 @@
+"""Thousands of devices in one event loop.
+
+    async with Fleet(stub, identities, seed=7) as fleet:
+        await fleet.ready(30)
+        ...
+        await fleet.idle(60)
+
+What a peer or the network does wrong costs the device concerned a reconnect or a job, is counted, and is in the
+trace. A mistake in this program stops the whole fleet, and every wait raises it.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
+from typing import Final, Self
+
+from device_sim.agent import Agent
+from device_sim.census import Census
+from device_sim.core.events import CardReplaced, FaultSet, PowerOn
+from device_sim.core.profile import Fault, Profile
+from device_sim.core.state import Link
+from device_sim.errors import FleetError, FleetFailed
+from device_sim.identity import Identity, check_identities
+from device_sim.snapshot import Counters, DeviceView, FleetSnapshot, Trace, TraceEntry
+from device_sim.target import Endpoint, Target, claim_descriptors, resolve, source_addresses
+from device_sim.transport.alarm import Alarm
+from device_sim.transport.dialler import Dialler
+from device_sim.transport.http import HttpPool
+from platform_stub.protocol.errors import EnvironmentFault, UsageFault
+
+CLOSE_S: Final = 5.0
+_NAMED_MAX: Final = 5
+
+
+def _real_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class Fleet:
+    """Devices that connect to one platform.
+
+    `now_ms` is account time, by which tokens are signed. `connects_in_flight` and `downloads_in_flight` bound what
+    the fleet asks of the platform at once. UsageFault: a device is there twice, or its key is no key.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        identities: Iterable[Identity],
+        *,
+        seed: int = 0,
+        profile: Profile | None = None,
+        now_ms: Callable[[], int] = _real_ms,
+        connects_in_flight: int = 80,
+        downloads_in_flight: int = 64,
+    ) -> None:
+        if connects_in_flight < 1 or downloads_in_flight < 1:
+            raise UsageFault("connects_in_flight and downloads_in_flight: at least 1 is wanted")
+        self.seed = seed
+        self.profile = profile if profile is not None else Profile()
+        self.account_ms = now_ms
+        self.counters = Counters()
+        self.alarm: Alarm
+        self.dialler: Dialler
+        self.pool: HttpPool
+        self._target = target
+        self._connects_in_flight = connects_in_flight
+        self._downloads_in_flight = downloads_in_flight
+        self._identities = list(identities)
+        check_identities(self._identities)
+        self._agents: dict[int, Agent] = {}
+        self._census = Census()
+        self._trace = Trace()
+        self._failure: FleetFailed | EnvironmentFault | None = None
+        self._started_ms = 0
+        self._is_open = False
+
+    async def __aenter__(self) -> Self:
+        """Begin to connect. EnvironmentFault: too few descriptors, or an address that does not resolve."""
+        self._claim(len(self._identities))
+        mqtt, http = await resolve(self._target.mqtt_address), await resolve(self._target.http_address)
+        self.alarm = Alarm(asyncio.get_running_loop())
+        self.dialler = Dialler(
+            mqtt, self._connects_in_flight, source_addresses(mqtt[0], len(self._identities))
+        )
+        self.pool = HttpPool(
+            http,
+            self._downloads_in_flight,
+            alarm=self.alarm,
+            timeout_ms=self.profile.http_timeout_ms,
+            crashed=lambda error: self.crash(None, error),
+        )
+        self._started_ms = self.alarm.now_ms()
+        self._is_open = True
+        self._enlist(self._identities)
+        self._identities.clear()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let all devices leave, cleanly; raises what the fleet failed with, if nothing else is raised."""
+        self._is_open = False
+        self._switch_off(list(self._agents.values()))
+        self._agents.clear()
+        self.pool.stop()
+        self.dialler.stop()
+        self.alarm.stop()
+        await self._census.settle(CLOSE_S)
+        if self._failure is not None and error is None:
+            raise self._failure
+
+    # what a test waits for
+
+    async def ready(self, timeout_s: float) -> None:
+        """Wait until every device is present: connected, subscribed, its version report answered.
+
+        FleetError when they are not in time, or when all that are missing are refused again and again; it names how
+        many, and why the first of them are not.
+        """
+        census = self._census
+
+        def settled() -> bool:
+            return census.present + census.hopeless >= len(self._agents)
+
+        await census.wait(settled, timeout_s)
+        if census.present < len(self._agents):
+            raise FleetError(self._behind("not ready", timeout_s, lambda agent: not agent.device.is_present))
+
+    async def idle(self, timeout_s: float) -> None:
+        """Wait until no device has a job under way and nothing is unanswered; FleetError when it takes too long."""
+        if not await self._census.wait(lambda: not self._census.busy, timeout_s):
+            raise FleetError(self._behind("still busy", timeout_s, lambda agent: agent.device.is_busy))
+
+    # what happens to devices
+
+    def set_fault(self, device_ids: Iterable[int], fault: Fault | None) -> None:
+        """Let the next jobs of these devices really fail; None takes it back. UsageFault for an unknown device."""
+        for agent in self._find(device_ids):
+            agent.handle(FaultSet(fault), self.alarm.now_ms())
+
+    async def replace_cards(self, cards: Mapping[int, tuple[str, str]], timeout_s: float) -> None:
+        """Put new cards in, (ICCID, IMSI) by device ID: the devices go offline, come back, and post them (B9).
+
+        Returns when the last post was answered; FleetError when that takes too long.
+        """
+        for agent in self._find(cards):
+            iccid, imsi = cards[agent.identity.device_id]
+            agent.handle(CardReplaced(iccid, imsi), self.alarm.now_ms())
+        if not await self._census.wait(lambda: not self._census.cards_unposted, timeout_s):
+            raise FleetError(
+                self._behind("without an answer to their card", timeout_s, lambda a: a.device.card_unposted)
+            )
+
+    def add(self, identities: Iterable[Identity]) -> None:
+        """Let more devices come. UsageFault for one that is there already."""
+        more = list(identities)
+        check_identities([agent.identity for agent in self._agents.values()] + more)
+        self._claim(len(more))
+        self._enlist(more)
+
+    async def remove(self, device_ids: Iterable[int]) -> None:
+        """Let devices leave, and forget them. UsageFault for an unknown one."""
+        leaving = self._find(device_ids)
+        self._switch_off(leaving)
+        for agent in leaving:
+            self._agents.pop(agent.identity.device_id, None)
+            self._trace.forget(agent.identity.device_id)
+        self._census.wake()
+        await asyncio.sleep(0)  # the sockets close in the next turn
+
+    # what there is to see
+
+    def snapshot(self) -> FleetSnapshot:
+        """Count everything."""
+        counters, census = self.counters, self._census
+        links = Counter(agent.device.link for agent in self._agents.values())
+        return FleetSnapshot(
+            devices=len(self._agents),
+            connected=links[Link.REPORTING] + links[Link.PRESENT],
+            present=census.present,
+            busy=census.busy,
+            informs=counters.informs,
+            jobs_started=counters.jobs_started,
+            jobs_succeeded=counters.jobs_succeeded,
+            jobs_failed=counters.jobs_failed,
+            jobs_ended=counters.jobs_ended,
+            failed_steps=dict(counters.failed_steps),
+            downloads=self.pool.answers if self._started_ms else 0,
+            downloaded_bytes=self.pool.body_bytes if self._started_ms else 0,
+            reconnects=counters.reconnects,
+            connect_failures=counters.connect_failures,
+            refused=dict(counters.refused),
+            messages_sent=counters.messages_sent,
+            messages_received=counters.messages_received,
+            repeats=counters.repeats,
+            notes=self._trace.count,
+        )
+
+    def device(self, device_id: int) -> DeviceView:
+        """Show one device. UsageFault for an unknown one."""
+        (agent,) = self._find([device_id])
+        device, identity = agent.device, agent.identity
+        return DeviceView(
+            device_id=device_id,
+            product_id=identity.product_id,
+            name=identity.name,
+            link=device.link.name.lower(),
+            stage=device.stage.name.lower(),
+            f_version=device.f_version,
+            s_version=device.s_version,
+            iccid=device.iccid,
+            imsi=device.imsi,
+            tid=None if device.job is None else device.job.tid,
+            last_job=device.last_job,
+            last_error=self._trace.last_of(device_id),
+        )
+
+    @property
+    def trace(self) -> tuple[TraceEntry, ...]:
+        """The first things that went wrong, oldest first."""
+        return tuple(self._trace.entries)
+
+    @property
+    def device_ids(self) -> tuple[int, ...]:
+        """All devices, in the order in which they came."""
+        return tuple(self._agents)
+
+    # what the agents need (`agent.Crew`)
+
+    def moved(self, agent: Agent) -> None:
+        """Count an agent again."""
+        self._census.moved(agent)
+
+    def socket_opened(self) -> None:
+        """Count it."""
+        self._census.socket_opened()
+
+    def socket_closed(self) -> None:
+        """Count it."""
+        self._census.socket_closed()
+
+    def note(self, agent: Agent, what: str) -> None:
+        """Keep what went wrong."""
+        self._trace.add(self.alarm.now_ms() - self._started_ms, agent.identity.device_id, what)
+
+    def crash(self, agent: Agent | None, error: BaseException) -> None:
+        """Stop: a mistake of this program, or no descriptor left. Everyone who waits is told."""
+        if self._failure is not None:
+            return
+        if isinstance(error, EnvironmentFault):
+            self._failure = error
+        else:
+            where = f"at device {agent.identity.device_id}" if agent is not None else "in a download"
+            self._failure = FleetFailed(f"the fleet stopped {where}: {type(error).__name__}: {error}")
+            self._failure.__cause__ = error
+        self.alarm.stop()
+        self.dialler.stop()
+        self.pool.stop()
+        self._census.fail(self._failure)
+
+    def _enlist(self, identities: Iterable[Identity]) -> None:
+        now_ms = self.alarm.now_ms()
+        for identity in identities:
+            agent = self._agents[identity.device_id] = Agent(self, identity)
+            agent.handle(PowerOn(), now_ms)
+
+    def _switch_off(self, agents: Iterable[Agent]) -> None:
+        for agent in agents:
+            try:
+                agent.leave()
+            except Exception as exc:  # noqa: BLE001 - it is passed on, and stops the fleet
+                self.crash(agent, exc)
+
+    def _claim(self, more: int) -> None:
+        shared = not isinstance(self._target, Endpoint)
+        downloads = 0 if self._is_open else self._downloads_in_flight
+        unconnected = len(self._agents) - self._census.sockets
+        claim_descriptors(more + max(unconnected, 0), downloads, shared=shared)
+
+    def _find(self, device_ids: Iterable[int]) -> list[Agent]:
+        wanted = list(device_ids)
+        unknown = [str(device_id) for device_id in wanted if device_id not in self._agents]
+        if unknown:
+            shown = ", ".join(unknown[:_NAMED_MAX]) + (" ..." if len(unknown) > _NAMED_MAX else "")
+            raise UsageFault(f"{len(unknown)} device IDs are not in this fleet: {shown}")
+        return [self._agents[device_id] for device_id in wanted]
+
+    def _behind(self, what: str, timeout_s: float, is_behind: Callable[[Agent], bool]) -> str:
+        behind = [agent for agent in self._agents.values() if is_behind(agent)]
+        first = "; ".join(self._why(agent) for agent in behind[:_NAMED_MAX])
+        more = "; ..." if len(behind) > _NAMED_MAX else ""
+        return f"{len(behind):,} of {len(self._agents):,} devices are {what} after {timeout_s:g} s: {first}{more}"
+
+    def _why(self, agent: Agent) -> str:
+        device, device_id = agent.device, agent.identity.device_id
+        job = f", job {device.job.tid} {device.stage.name.lower()}" if device.job is not None else ""
+        error = self._trace.last_of(device_id)
+        return f"device {device_id} is {device.link.name.lower()}{job}{f' ({error})' if error else ''}"

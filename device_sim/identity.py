@@ -1,0 +1,201 @@
+"""Who a device is, and the CSV in which fleets are kept.
+
+Columns: device_id, product_id, name, key, iccid, imsi, f_version, s_version. The first four must be there; every
+cell is text, so leading zeros stay. A file's mistakes are told all at once, as `file:line: column: ...`.
+"""
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from device_sim.errors import DeviceFileFault
+from platform_stub.protocol import messages, operator
+from platform_stub.protocol.errors import UsageFault
+from platform_stub.protocol.token import decode_key
+
+
+class Identity(Struct, frozen=True, kw_only=True, gc=False):
+    """What a device is made of before it does anything. `key` is base64 and signs its tokens."""
+
+    device_id: int
+    product_id: str
+    name: str
+    key: str
+    iccid: str = ""
+    imsi: str = ""
+    f_version: str | None = None
+    s_version: str | None = None
+
+    def __repr__(self) -> str:
+        # The key opens connections: it stays out of logs.
+        return f"Identity(device_id={self.device_id}, product_id={self.product_id!r}, name={self.name!r})"
+
+
+COLUMNS: Final = ("device_id", "product_id", "name", "key", "iccid", "imsi", "f_version", "s_version")
+REQUIRED: Final = COLUMNS[:4]
+_NUMBER_DIGITS_MAX: Final = 18
+
+
+def read_devices_csv(source: Path | str, text: str | None = None) -> list[Identity]:
+    """Read a fleet from the file `source`, or from `text`, which then is called `source` in errors.
+
+    DeviceFileFault lists all mistakes; UsageFault when the file can't be read at all.
+    """
+    name = str(source)
+    rows = list(_numbered_rows(name, _load(Path(source)) if text is None else text))
+    if not rows:
+        raise DeviceFileFault([f"{name}:1: the file is empty; a header row is wanted: {','.join(COLUMNS)}"])
+    header_line, header = rows[0]
+    header = [cell.strip() for cell in header]
+    if faults := [f"{name}:{header_line}: {fault}" for fault in _header_faults(header)]:
+        raise DeviceFileFault(faults)
+    if len(rows) == 1:
+        raise DeviceFileFault([f"{name}:{header_line}: there is no device below the header"])
+    mistakes: list[str] = []
+    found: list[Identity] = []
+    seen: dict[object, int] = {}
+    for line, row in rows[1:]:
+        faults = []
+        identity = _read_row(header, row, faults)
+        if identity is not None:
+            faults += _duplicates(identity, line, seen)
+            found.append(identity)
+        mistakes += (f"{name}:{line}: {fault}" for fault in faults)
+    if mistakes:
+        raise DeviceFileFault(mistakes)
+    return found
+
+
+def write_devices_csv(path: Path | str, identities: Iterable[Identity]) -> None:
+    """Write a fleet; `read_devices_csv` gives the same identities back."""
+    with Path(path).open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for identity in identities:
+            cells = (getattr(identity, column) for column in COLUMNS)
+            writer.writerow(["" if cell is None else cell for cell in cells])
+
+
+def check_identities(identities: Iterable[Identity]) -> None:
+    """Refuse keys that are no base64, and devices that are there twice; UsageFault names the first of them."""
+    seen: dict[object, int] = {}
+    for at, identity in enumerate(identities, start=1):
+        faults = _duplicates(identity, at, seen, "device")
+        if not faults and (fault := _key_fault(identity.key)):
+            faults = [f"key: {fault}"]
+        if faults:
+            raise UsageFault(f"device {identity.device_id} ({at}. of the list): {faults[0]}")
+
+
+def _load(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as exc:
+        raise UsageFault(f"{path}: {exc.strerror or exc}") from exc
+    except UnicodeDecodeError as exc:
+        raise UsageFault(f"{path}: not UTF-8 at byte {exc.start}; save it as UTF-8") from exc
+
+
+def _numbered_rows(name: str, text: str) -> Iterator[tuple[int, list[str]]]:
+    """Give each row that is not blank with the line it begins in."""
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    line = 1
+    try:
+        for row in reader:
+            if any(cell.strip() for cell in row):
+                yield line, row
+            line = reader.line_num + 1
+    except csv.Error as exc:
+        raise DeviceFileFault([f'{name}:{line}: {exc}; cells are separated by commas, quoted by "']) from exc
+
+
+def _header_faults(header: list[str]) -> Iterator[str]:
+    for column in REQUIRED:
+        if column not in header:
+            yield f"column {column} is missing; the header is {','.join(COLUMNS)}"
+    for at, column in enumerate(header):
+        if column not in COLUMNS:
+            yield f"no column is named {column!r}; there are {', '.join(COLUMNS)}"
+        elif column in header[:at]:
+            yield f"column {column} is there twice"
+
+
+def _read_row(header: list[str], row: list[str], faults: list[str]) -> Identity | None:
+    if len(row) != len(header):
+        faults.append(f"{len(header)} cells are wanted, as in the header; here are {len(row)}")
+        return None
+    cells = {column: cell.strip() for column, cell in zip(header, row, strict=True)}
+    for column, cell in cells.items():
+        fault = _CHECKS[column](cell) if cell else ("is empty" if column in REQUIRED else "")
+        if fault:
+            faults.append(f"{column}: {fault}")
+    if faults:
+        return None
+    return Identity(
+        device_id=int(cells["device_id"]),
+        product_id=cells["product_id"],
+        name=cells["name"],
+        key=cells["key"],
+        iccid=cells.get("iccid", ""),
+        imsi=cells.get("imsi", ""),
+        f_version=cells.get("f_version") or None,
+        s_version=cells.get("s_version") or None,
+    )
+
+
+def _duplicates(identity: Identity, at: int, seen: dict[object, int], place: str = "line") -> list[str]:
+    faults = []
+    keys = {
+        f"device_id: {identity.device_id}": identity.device_id,
+        f"name: {identity.product_id}/{identity.name}": (identity.product_id, identity.name),
+    }
+    for what, key in keys.items():
+        first = seen.setdefault(key, at)
+        if first != at:
+            faults.append(f"{what} is there already, at {place} {first}")
+    return faults
+
+
+def _number_fault(cell: str) -> str:
+    if cell.isascii() and cell.isdecimal() and len(cell) <= _NUMBER_DIGITS_MAX and int(cell) > 0:
+        return ""
+    return f"{cell!r} is no device ID: a whole number from 1 is wanted"
+
+
+def _key_fault(cell: str) -> str:
+    try:
+        decode_key(cell)
+    except UsageFault as exc:
+        return str(exc)
+    return ""
+
+
+def _as(kind: object, expected: str) -> Callable[[str], str]:
+    def check(cell: str) -> str:
+        try:
+            msgspec.convert(cell, kind)
+        except msgspec.ValidationError:
+            return f"{cell!r} is not {expected}"
+        return ""
+
+    return check
+
+
+_CHECKS: Final[Mapping[str, Callable[[str], str]]] = MappingProxyType(
+    {
+        "device_id": _number_fault,
+        "product_id": _as(operator.ProductKey, "1-32 letters and digits"),
+        "name": _as(operator.Name, "1-64 of A-Z a-z 0-9 _ -"),
+        "key": _key_fault,
+        "iccid": _as(operator.CardNumber, "up to 32 letters and digits"),
+        "imsi": _as(operator.CardNumber, "up to 32 letters and digits"),
+        "f_version": _as(messages.Version, "1-20 of A-Z a-z 0-9 _ . -"),
+        "s_version": _as(messages.Version, "1-20 of A-Z a-z 0-9 _ . -"),
+    }
+)

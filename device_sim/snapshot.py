@@ -1,0 +1,104 @@
+"""What a fleet shows of itself: counts, a view of one device, and the first things that went wrong."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from device_sim.core.effects import JobEnded
+
+TRACE_ENTRIES_MAX: Final = 200
+
+
+@dataclass(slots=True)
+class Counters:
+    """What has happened so far. Written by the fleet's own modules only."""
+
+    informs: int = 0
+    jobs_started: int = 0
+    jobs_succeeded: int = 0
+    jobs_failed: int = 0
+    jobs_ended: int = 0
+    failed_steps: dict[int, int] = field(default_factory=dict)
+    reconnects: int = 0
+    connect_failures: int = 0
+    refused: dict[int, int] = field(default_factory=dict)
+    messages_sent: int = 0
+    messages_received: int = 0
+    repeats: int = 0
+    notes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetSnapshot:
+    """A fleet at one moment. `refused` counts CONNACKs by code, `failed_steps` failed jobs by their last step."""
+
+    devices: int
+    connected: int
+    present: int  # connected, subscribed, and their version report was answered
+    busy: int  # with a job under way, or something unanswered
+    informs: int
+    jobs_started: int
+    jobs_succeeded: int
+    jobs_failed: int
+    jobs_ended: int  # by the platform: cancelled, expired, held
+    failed_steps: Mapping[int, int]
+    downloads: int  # ranges answered
+    downloaded_bytes: int
+    reconnects: int
+    connect_failures: int
+    refused: Mapping[int, int]
+    messages_sent: int
+    messages_received: int
+    repeats: int  # sent again for want of a reply
+    notes: int  # how much went wrong in all; `Fleet.trace` has the first of it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceView:
+    """One device at one moment. `link` and `stage` are the names of the core's states."""
+
+    device_id: int
+    product_id: str
+    name: str
+    link: str
+    stage: str
+    f_version: str | None
+    s_version: str | None
+    iccid: str
+    imsi: str
+    tid: int | None  # of the job under way
+    last_job: JobEnded | None
+    last_error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TraceEntry:
+    """Something that went wrong. `at_ms` counts from the fleet's start."""
+
+    at_ms: int
+    device_id: int
+    what: str
+
+
+class Trace:
+    """The first things that went wrong, and of each device the last."""
+
+    def __init__(self) -> None:
+        self.entries: list[TraceEntry] = []
+        self.count = 0
+        self._last: dict[int, str] = {}
+
+    def add(self, at_ms: int, device_id: int, what: str) -> None:
+        """Note it; beyond the first entries only the device's last is kept."""
+        self.count += 1
+        if len(self.entries) < TRACE_ENTRIES_MAX:
+            self.entries.append(TraceEntry(at_ms=at_ms, device_id=device_id, what=what))
+        self._last[device_id] = what
+
+    def last_of(self, device_id: int) -> str:
+        """Give the device's last error, or an empty text."""
+        return self._last.get(device_id, "")
+
+    def forget(self, device_id: int) -> None:
+        """Drop what is kept for a device that left."""
+        self._last.pop(device_id, None)

@@ -1,0 +1,97 @@
+"""Opening TCP connections: a bounded number at once, from as many source addresses as they need.
+
+An accept queue is short (100 at many servers) and a SYN that finds it full costs a second; a source address has some
+28,000 local ports.
+"""
+
+import asyncio
+import errno
+from collections import deque
+from typing import Final, Protocol
+
+from device_sim.transport.stream import Stream
+from platform_stub.protocol.errors import EnvironmentFault
+
+Address = tuple[str, int]
+
+_OUT_OF_DESCRIPTORS: Final = frozenset({errno.EMFILE, errno.ENFILE})
+
+
+class Caller(Protocol):
+    """Who asked for a connection."""
+
+    def make_stream(self) -> Stream:
+        """Make the protocol of the connection; its turn has come, and the caller's limit for it begins."""
+
+    def dial_failed(self, reason: str) -> None:
+        """There is no connection; not called after `cancel`."""
+
+    def crashed(self, error: BaseException) -> None:
+        """Something happened that must not happen."""
+
+
+class Dialler:
+    """Opens connections to one address. A caller holds its slot from the dial to `release`."""
+
+    def __init__(self, address: Address, in_flight_max: int, sources: tuple[str, ...] = ()) -> None:
+        self._address = address
+        self._in_flight_max = in_flight_max
+        self._sources = sources
+        self._dialled = 0
+        self._waiting: deque[Caller] = deque()
+        self._in_flight: dict[Caller, asyncio.Task[None] | None] = {}
+
+    def request(self, caller: Caller) -> None:
+        """Open a connection when it is the caller's turn."""
+        self._waiting.append(caller)
+        self._pump()
+
+    def release(self, caller: Caller) -> None:
+        """Let the next one have the slot: the connection is good, or has ended."""
+        if caller in self._in_flight:
+            del self._in_flight[caller]
+            self._pump()
+
+    def cancel(self, caller: Caller) -> None:
+        """Give up, whether dialling or waiting; the same as `release` once the connection is open."""
+        if caller not in self._in_flight:
+            if caller in self._waiting:
+                self._waiting.remove(caller)
+            return
+        task = self._in_flight[caller]
+        if task is not None and task is not asyncio.current_task():
+            task.cancel()
+        self.release(caller)
+
+    def stop(self) -> None:
+        """Give all up."""
+        self._waiting.clear()
+        tasks, self._in_flight = list(self._in_flight.values()), {}
+        for task in tasks:
+            if task is not None:
+                task.cancel()
+
+    def _pump(self) -> None:
+        while self._waiting and len(self._in_flight) < self._in_flight_max:
+            caller = self._waiting.popleft()
+            self._in_flight[caller] = asyncio.create_task(self._dial(caller), name="dial")
+
+    async def _dial(self, caller: Caller) -> None:
+        self._dialled += 1
+        source = self._sources[self._dialled % len(self._sources)] if self._sources else None
+        host, port = self._address
+        try:
+            stream = caller.make_stream()
+            await asyncio.get_running_loop().create_connection(
+                lambda: stream, host, port, local_addr=(source, 0) if source else None
+            )
+        except OSError as exc:
+            if exc.errno in _OUT_OF_DESCRIPTORS:
+                caller.crashed(EnvironmentFault(f"no descriptor left for a connection to {host}:{port}"))
+            else:
+                caller.dial_failed(f"{host}:{port}: {exc.strerror or exc}")
+        except Exception as exc:  # noqa: BLE001 - it is passed on, and stops the fleet
+            caller.crashed(exc)
+        finally:
+            if caller in self._in_flight:
+                self._in_flight[caller] = None
