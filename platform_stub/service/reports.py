@@ -80,6 +80,7 @@ class Started:
 
 Report = Status | Versions | Card | InformAnswer | Listening | Started
 
+_STATES = {int(state): state for state in JobState}
 _STATUS_CODES = {
     moves.StepRefusal.NOT_A_STEP: (FuseCode.INVALID_STEP, "invalid step"),
     moves.StepRefusal.OUT_OF_PLACE: (FuseCode.INVALID_STEP, "invalid step"),
@@ -150,7 +151,7 @@ class Batch:
         for row in rows:
             if row.tid not in self._jobs:
                 self._jobs[row.tid] = _Job(
-                    row.tid, row.task_id, row.device_id, row.kind, JobState(row.state), row.step,
+                    row.tid, row.task_id, row.device_id, row.kind, _STATES[row.state], row.step,
                     row.account_id, row.package_id, row.target, row.verification,
                     JobFacts(row.tid, row.kind, row.target, row.size_bytes, row.md5),
                 )  # fmt: skip
