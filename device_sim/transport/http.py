@@ -182,6 +182,7 @@ class HttpConnection(Stream):
         "_drained",
         "_head",
         "_head_bytes",
+        "_keeps",
         "_parser",
         "_parts",
         "_phase",
@@ -207,6 +208,7 @@ class HttpConnection(Stream):
         self._parts: list[bytes] = []
         self._began_now = self._complete_now = False
         self._violation = ""
+        self._keeps = False
         self._drained = 0
         self._head_bytes = 0
 
@@ -319,6 +321,7 @@ class HttpConnection(Stream):
     def on_message_complete(self) -> None:
         """Note that the answer ended."""
         self._complete_now = True
+        self._keeps = self._parser.should_keep_alive()  # llhttp tells only here
 
     def _parse(self, nbytes: int) -> None:
         self._deadline_ms = self._pool.alarm.now_ms() + self._pool.timeout_ms
@@ -371,7 +374,7 @@ class HttpConnection(Stream):
         self._reader = self._request = None
         self._served += 1
         self._pool.answers += 1
-        if self._parser.should_keep_alive():
+        if self._keeps:
             self._phase = Phase.IDLE
             self._deadline_ms = NEVER
             self._pool.finished(self, reader)
