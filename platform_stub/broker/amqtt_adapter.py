@@ -9,13 +9,15 @@ Written against 0.12.1; pinned to 0.12.* in pyproject.
 """
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 from amqtt.adapters import ReaderAdapter, StreamReaderAdapter, StreamWriterAdapter, WriterAdapter
 from amqtt.broker import Broker, Server
-from amqtt.contexts import BrokerConfig, ListenerConfig
+from amqtt.contexts import BrokerConfig, ListenerConfig, ListenerType
 from amqtt.errors import AMQTTError, BrokerError, CodecError, MQTTError, NoDataError, ProtocolHandlerError
 from amqtt.mqtt.protocol.broker_handler import BrokerProtocolHandler
 from amqtt.plugins.base import BaseAuthPlugin
@@ -27,9 +29,9 @@ from platform_stub.broker.profile import refusal_of, upward_suffix
 from platform_stub.broker.subscriptions import (
     NO_SUBSCRIPTIONS,
     Subscriptions,
+    grant,
     granted_qos,
     own_suffix,
-    with_filter,
     without_filter,
 )
 from platform_stub.protocol import topics
@@ -191,6 +193,18 @@ class PlatformBroker(Broker):
             del self._connections[task]
             writer.close()
 
+    async def _create_server_instance(
+        self,
+        listener_name: str,
+        listener_type: ListenerType,  # noqa: ARG002 - amqtt's shape; it is TCP
+        address: str | None,
+        port: int,
+        ssl_context: ssl.SSLContext | None,
+    ) -> asyncio.Server:
+        """Listen with a backlog that takes a fleet's connects; with asyncio's 100 some wait a second."""
+        serve = partial(self.stream_connected, listener_name=listener_name)
+        return await asyncio.start_server(serve, address, port, ssl=ssl_context, backlog=self._limits.backlog)
+
     async def _initialize_client_session(
         self, reader: ReaderAdapter, writer: WriterAdapter, remote_address: str, remote_port: int
     ) -> tuple[BrokerProtocolHandler, Client]:
@@ -280,17 +294,11 @@ class PlatformBroker(Broker):
         text, wanted = subscription
         link: Link = session.attributes[_LINK]
         try:
-            suffix = own_suffix(link.prefix, topic_filter(text.encode()))
+            topic_filter(text.encode())
         except MalformedPacket:
             return SUBSCRIBE_REFUSED
-        if suffix is None:
-            return SUBSCRIBE_REFUSED
-        qos = min(wanted, self._limits.granted_qos_max)
-        held = with_filter(link.subscriptions, suffix, qos)
-        if len(held) > self._limits.subscriptions_max:
-            return SUBSCRIBE_REFUSED
-        link.subscriptions = held
-        return qos
+        link.subscriptions, code = grant(link.subscriptions, link.prefix, text, wanted, self._limits)
+        return code
 
     def _del_subscription(self, a_filter: str, session: Client) -> int:
         """Take a filter back; returns how many there were."""
@@ -359,11 +367,9 @@ class PlatformBroker(Broker):
         self._leave(link)
         if self._sessions.get(link.key, (None, None))[1] is link.handler:
             del self._sessions[link.key]
-        force = asyncio.get_running_loop().call_later(_GRACE_S, link.writer.transport.abort)
-        try:
-            await self._stop_handler(link.handler)
-        finally:
-            force.cancel()
+        # Not taken back: several of amqtt's tasks may be closing it, and only one of them waits for the peer.
+        asyncio.get_running_loop().call_later(_GRACE_S, link.writer.transport.abort)
+        await self._stop_handler(link.handler)
 
 
 def _key(session: Session) -> str:

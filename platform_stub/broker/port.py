@@ -24,12 +24,12 @@ class Broker(Downlink, Protocol):
 _ADVICE: Final = {
     errno.EADDRINUSE: "something listens there already: stop it, or choose another port",
     errno.EACCES: "ports below 1024 need privileges: choose another port",
-    errno.EADDRNOTAVAIL: "this machine has no such address: choose one of its own, such as 127.0.0.1",
+    errno.EADDRNOTAVAIL: "this machine has no such address: choose one that it has, such as 127.0.0.1",
     errno.EMFILE: "too few file descriptors: raise the limit (ulimit -n)",
 }
 
 
 def bind_fault(host: str, port: int, exc: OSError) -> EnvironmentFault:
     """Say why MQTT can't be served at an address, and what to do."""
-    advice = _ADVICE.get(exc.errno or 0, "choose another address")
+    advice = _ADVICE.get(exc.errno or 0, "choose an address of this machine, such as 127.0.0.1")
     return EnvironmentFault(f"can't serve MQTT at {host}:{port} ({exc.strerror or exc}): {advice}")

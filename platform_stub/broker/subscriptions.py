@@ -6,7 +6,9 @@ A filter is kept as what follows `$sys/{product id}/{device name}`, so a fleet h
 from functools import lru_cache
 from typing import Final
 
+from platform_stub.broker.limits import Limits
 from platform_stub.protocol import topics
+from platform_stub.protocol.mqtt.packets import SUBSCRIBE_REFUSED
 
 Subscriptions = tuple[tuple[str, int], ...]
 """Pairs of filter suffix and granted QoS, in the order they were granted."""
@@ -26,14 +28,26 @@ def own_suffix(prefix: str, topic_filter: str) -> str | None:
     return None
 
 
-def with_filter(held: Subscriptions, suffix: str, qos: int) -> Subscriptions:
-    """Add a filter, or replace the one that is the same [MQTT-3.8.4-3]."""
-    return _shared((*(pair for pair in held if pair[0] != suffix), (suffix, qos)))
+def grant(
+    held: Subscriptions, prefix: str, topic_filter: str, wanted_qos: int, limits: Limits
+) -> tuple[Subscriptions, int]:
+    """Answer one filter of a SUBSCRIBE: returns what is held now, and the granted QoS or 0x80.
+
+    A filter that is the same as one held replaces it [MQTT-3.8.4-3].
+    """
+    suffix = own_suffix(prefix, topic_filter)
+    if suffix is None or len(topic_filter) > limits.topic_bytes_max:
+        return held, SUBSCRIBE_REFUSED
+    others = tuple(pair for pair in held if pair[0] != suffix)
+    if len(others) >= limits.subscriptions_max:
+        return held, SUBSCRIBE_REFUSED
+    qos = min(wanted_qos, limits.granted_qos_max)
+    return (*others, (suffix, qos)), qos
 
 
 def without_filter(held: Subscriptions, suffix: str) -> Subscriptions:
     """Remove a filter, if it is there [MQTT-3.10.4-1]."""
-    return _shared(tuple(pair for pair in held if pair[0] != suffix))
+    return tuple(pair for pair in held if pair[0] != suffix)
 
 
 @lru_cache(_SHARED_MAX)
@@ -43,5 +57,6 @@ def granted_qos(held: Subscriptions, suffix: str) -> int | None:
 
 
 @lru_cache(_SHARED_MAX)
-def _shared(held: Subscriptions) -> Subscriptions:
+def shared(held: Subscriptions) -> Subscriptions:
+    """Return the one value that all devices with the same subscriptions keep."""
     return held

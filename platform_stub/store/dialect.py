@@ -1,9 +1,12 @@
 """The seam between databases: the few statements that SQLite and PostgreSQL spell differently."""
 
-from collections.abc import Iterable
+import sqlite3
+from collections import namedtuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, Connection, Insert, Integer, bindparam, column, select, table, text
+from sqlalchemy import BigInteger, Connection, Insert, Integer, Select, bindparam, column, select, table, text
 from sqlalchemy.dialects import postgresql
 
 # The scratch table of a connection: the distinct devices of the task that is being created.
@@ -14,6 +17,31 @@ _FILL_SQLITE = text("INSERT INTO chosen SELECT DISTINCT value FROM json_each(:id
 _FILL_POSTGRESQL = text("INSERT INTO chosen SELECT DISTINCT v FROM unnest(:ids) v ORDER BY v").bindparams(
     bindparam("ids", type_=postgresql.ARRAY(BigInteger))
 )
+
+
+class Glance:
+    """A hot look-up of one row: compiled once, and on SQLite run by the driver itself, a third of Core's time."""
+
+    def __init__(self, statement: Select[*tuple[Any, ...]]) -> None:
+        self._statement = statement
+        self._text = ""
+        self._names: tuple[str, ...] = ()
+        self._row: Callable[..., Any] = tuple
+
+    def one(self, conn: Connection, parameters: Mapping[str, Any]) -> Any | None:
+        """Return the row, its columns as attributes, or None."""
+        driver = conn.connection.dbapi_connection
+        if not isinstance(driver, sqlite3.Connection):
+            return conn.execute(self._statement, dict(parameters)).one_or_none()
+        if not self._text:
+            compiled = self._statement.compile(dialect=conn.dialect, compile_kwargs={"render_postcompile": True})
+            self._names = tuple(compiled.positiontup or ())
+            self._row = namedtuple("Glanced", self._statement.selected_columns.keys())  # noqa: PYI024 - made at run time
+            self._text = str(compiled)
+            self._fixed = compiled.params
+        bound = [parameters[name] if name in parameters else self._fixed[name] for name in self._names]
+        row = driver.execute(self._text, bound).fetchone()
+        return None if row is None else self._row(*row)
 
 
 def choose(conn: Connection, device_ids: Iterable[int]) -> None:

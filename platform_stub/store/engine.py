@@ -73,8 +73,8 @@ class Store:
         """Read with single statements, each of which sees what is committed at its time: the cheapest way to look."""
         try:
             yield self._glance
-        except DBAPIError as exc:
-            raise StoreUnavailable(f"the database could not be read: {exc.orig}") from exc
+        except (DBAPIError, sqlite3.Error) as exc:
+            raise StoreUnavailable(f"the database could not be read: {exc}") from exc
 
     def close(self) -> None:
         """Close the connections, then let go of the folder."""

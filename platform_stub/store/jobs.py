@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, select
 
 from platform_stub.protocol.codes import OPEN_STATES, JobState
+from platform_stub.store.dialect import Glance
 from platform_stub.store.schema import (
     AnyRow,
     accounts,
@@ -63,7 +64,7 @@ _CARD = (
     .where(devices.c.device_id == bindparam("b_id"))
     .values(iccid=bindparam("b_iccid"), imsi=bindparam("b_imsi"))
 )
-_DOWNLOAD = (
+_DOWNLOAD = Glance(
     select(
         devices.c.device_id,
         devices.c.key,
@@ -110,7 +111,8 @@ def load_download(conn: Connection, product_id: str, name: str, tid: int) -> Any
     None when there is no such device; `tid` is None when there is no such job, and `job_device_id` may be
     another device's.
     """
-    return conn.execute(_DOWNLOAD, {"product": product_id, "name": name, "tid": tid}).one_or_none()
+    found: AnyRow | None = _DOWNLOAD.one(conn, {"product": product_id, "name": name, "tid": tid})
+    return found
 
 
 def load_versions(conn: Connection, device_ids: Collection[int]) -> dict[int, tuple[str | None, str | None]]:

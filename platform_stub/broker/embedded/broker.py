@@ -24,7 +24,7 @@ from platform_stub.broker.embedded.events import (
     Subscribed,
 )
 from platform_stub.broker.embedded.wheel import TICK_MS, DueWheel
-from platform_stub.broker.embedded.wire import Wire
+from platform_stub.broker.embedded.wire import RECEIVE_BYTES, Wire
 from platform_stub.broker.limits import Limits
 from platform_stub.broker.port import bind_fault
 from platform_stub.protocol.mqtt.packets import ConnackCode
@@ -48,6 +48,7 @@ class EmbeddedBroker:
     ) -> None:
         """`port` 0 takes a free one. `now_ms` is monotonic time in milliseconds, real when left out."""
         self.limits = limits
+        self.receive_buffer = memoryview(bytearray(RECEIVE_BYTES))
         self.now_ms = now_ms or _monotonic_ms
         self._uplink = uplink
         self._wanted = (host, port)

@@ -26,9 +26,10 @@ from platform_stub.broker.profile import refusal_of, upward_suffix
 from platform_stub.broker.subscriptions import (
     NO_SUBSCRIPTIONS,
     Subscriptions,
+    grant,
     granted_qos,
     own_suffix,
-    with_filter,
+    shared,
     without_filter,
 )
 from platform_stub.protocol import topics
@@ -99,7 +100,7 @@ class Connection:
         self._outbox: list[bytes] | None = None
         self._outbox_bytes = 0
         self._next_packet_id = 1
-        self._unsettled: list[Receipt] | None = None
+        self._unsettled: dict[int, Receipt] | None = None  # by packet id, in the order they came
         self._inflight: dict[int, Callable[[], None] | None] | None = None
         self._queue: deque[tuple[str, bytes, Callable[[], None] | None]] | None = None
         self._queue_bytes = 0
@@ -145,10 +146,14 @@ class Connection:
             return self._end(CloseReason.NOT_COMMITTED)
         receipt.settled = True
         unsettled = self._unsettled
-        while unsettled and unsettled[0].settled:
-            packet_id = unsettled.pop(0).packet_id
-            if packet_id:
-                self._send(encode_puback(packet_id))
+        while unsettled:
+            key, first = next(iter(unsettled.items()))
+            if not first.settled:
+                return None
+            del unsettled[key]
+            if first.packet_id:
+                self._send(encode_puback(first.packet_id))
+        self._unsettled = None
         return None
 
     def publish(self, suffix: str, payload: bytes, qos: int, tell: Callable[[], None] | None) -> bool | End:
@@ -212,12 +217,12 @@ class Connection:
         self._heard_ms = now_ms
 
     def close(self, now_ms: int) -> None:
-        """Note that the connection has ended; from here it may linger to be flushed, until `due_ms`."""
+        """Let go of everything: the connection has ended. It may linger to be flushed, until `due_ms`."""
         self.phase = Phase.CLOSED
         self._heard_ms = now_ms
         self._silence_ms = self._limits.closing_timeout_ms
-        self._unsettled = self._inflight = self._queue = None
-        self._queue_bytes = 0
+        self._unsettled = self._inflight = self._queue = self._outbox = None
+        self._queue_bytes = self._outbox_bytes = 0
 
     def _connect(self, packet: Connect) -> Event:
         code = refusal_of(packet, self._limits)
@@ -242,15 +247,15 @@ class Connection:
             return self._end(CloseReason.RETAINED, topic)
         if len(payload) > self._limits.payload_bytes_max:
             return self._end(CloseReason.TOO_LARGE, f"payload of {len(payload)} bytes")
+        receipt = Receipt(packet.packet_id)
         unsettled = self._unsettled
         if unsettled is None:
-            unsettled = self._unsettled = []
-        elif packet.qos and any(held.packet_id == packet.packet_id for held in unsettled):
+            unsettled = self._unsettled = {}
+        elif packet.packet_id in unsettled:
             if packet.dup:
                 return _DUPLICATE
             return self._end(CloseReason.VIOLATION, f"packet id {packet.packet_id} is in use [MQTT-2.3.1-2]")
-        receipt = Receipt(packet.packet_id)
-        unsettled.append(receipt)
+        unsettled[packet.packet_id or -id(receipt)] = receipt  # QoS 0 has no id, but its place in the order
         return Received(suffix, payload, receipt)
 
     def _acknowledged(self, packet: Puback) -> Event | None:
@@ -271,26 +276,23 @@ class Connection:
         codes = []
         inform = False
         for topic_filter, wanted in packet.filters:
-            suffix = own_suffix(self._prefix, topic_filter)
-            qos = min(wanted, self._limits.granted_qos_max)
-            extended = held if suffix is None else with_filter(held, suffix, qos)
-            if suffix is None or len(extended) > self._limits.subscriptions_max:
-                codes.append(SUBSCRIBE_REFUSED)
-                continue
-            held = extended
-            inform = inform or topics.filter_matches(suffix, topics.INFORM)
-            codes.append(qos)
+            held, code = grant(held, self._prefix, topic_filter, wanted, self._limits)
+            codes.append(code)
+            if code != SUBSCRIBE_REFUSED:
+                inform = inform or topics.filter_matches(topic_filter[len(self._prefix) :], topics.INFORM)
         self._send(encode(Suback(packet.packet_id, tuple(codes))))
-        self._subscriptions = held
+        self._subscriptions = shared(held)
         if all(code == SUBSCRIBE_REFUSED for code in codes):
             return None
         return Subscribed(inform)
 
     def _unsubscribe(self, packet: Unsubscribe) -> None:
+        held = self._subscriptions
         for topic_filter in packet.filters:
             suffix = own_suffix(self._prefix, topic_filter)
             if suffix is not None:
-                self._subscriptions = without_filter(self._subscriptions, suffix)
+                held = without_filter(held, suffix)
+        self._subscriptions = shared(held)
         self._send(encode(Unsuback(packet.packet_id)))
         if self.session is not None and granted_qos(self._subscriptions, topics.INFORM) is None:
             self.session.told_by_inform = False
@@ -334,7 +336,8 @@ class Connection:
         self._outbox_bytes += len(data)
 
     def _end(self, reason: CloseReason, detail: str = "") -> End:
-        self.phase = Phase.ENDING
+        if self.phase is not Phase.CLOSED:
+            self.phase = Phase.ENDING
         return End(reason, detail)
 
     # What a client may send when [MQTT-3.1.0-1] [MQTT-3.1.0-2]; a packet that is missing here ends the connection.

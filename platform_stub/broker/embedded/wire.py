@@ -1,6 +1,6 @@
 """A connection's socket: bytes into the state machine, its outbox out, its events to the broker.
 
-All connections share one receive buffer, since what is read is taken apart before the next one is read.
+All connections of a broker share one receive buffer, since what is read is taken apart before the next one is read.
 An idle connection has no task, no timer and no container.
 """
 
@@ -15,7 +15,6 @@ from platform_stub.protocol.mqtt.codec import Decoder
 from platform_stub.protocol.mqtt.errors import PacketTooLarge, StreamFault
 
 RECEIVE_BYTES: Final = 64 * 1024
-_BUFFER: Final = memoryview(bytearray(RECEIVE_BYTES))
 
 # Ends that leave nothing worth sending: the peer is gone, or takes nothing.
 _AT_ONCE: Final = frozenset({CloseReason.LOST, CloseReason.QUEUE_FULL, CloseReason.SILENT})
@@ -25,6 +24,7 @@ class Hub(Protocol):
     """What a wire needs of its broker."""
 
     limits: Limits
+    receive_buffer: memoryview
 
     def now_ms(self) -> int:
         """Monotonic time."""
@@ -66,14 +66,14 @@ class Wire(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - the protocol's shape
         """Lend the shared buffer until `buffer_updated`."""
-        return _BUFFER
+        return self._hub.receive_buffer
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take apart what was read, act on it, and answer in one write."""
         if self.connection.phase is Phase.CLOSED:
             return
         self.gathered = True
-        self._feed(_BUFFER[:nbytes])
+        self._feed(self._hub.receive_buffer[:nbytes])
         self.flush()
         if self.connection.is_saturated and self._transport is not None:
             self._transport.pause_reading()
@@ -128,13 +128,15 @@ class Wire(asyncio.BufferedProtocol):
         connection = self.connection
         if connection.phase is Phase.CLOSED:
             return
+        is_cut = end.reason in _AT_ONCE
+        last = b"" if is_cut or self._blocked else connection.take_outbox()
         connection.close(self._hub.now_ms())
         if self._transport is not None:
-            if end.reason in _AT_ONCE:
+            if last:
+                self._transport.write(last)
+            if is_cut:
                 self._transport.abort()
             else:
-                if not self._blocked:
-                    self.flush()
                 self._transport.close()
         self._hub.ended(self, end)
 
