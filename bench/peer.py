@@ -21,7 +21,7 @@ from platform_stub.protocol import messages, topics
 from platform_stub.protocol import operator as api
 from platform_stub.protocol.codes import UpdateKind
 from platform_stub.rules import events as ev
-from platform_stub.server import Stub, raise_descriptor_limit
+from platform_stub.server import Stub, raise_descriptor_limit, relax_collector
 from platform_stub.service import accounts, catalogue, tasks
 from platform_stub.service.ports import Session
 
@@ -186,6 +186,7 @@ def figures(peer):
 
 async def main(kind, count):
     raise_descriptor_limit()
+    relax_collector()
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)

@@ -34,7 +34,9 @@ class Glance:
         if not isinstance(driver, sqlite3.Connection):
             return conn.execute(self._statement, dict(parameters)).one_or_none()
         if not self._text:
-            compiled = self._statement.compile(dialect=conn.dialect, compile_kwargs={"render_postcompile": True})
+            compiled = self._statement.compile(
+                dialect=conn.dialect, compile_kwargs={"render_postcompile": True}
+            )
             self._names = tuple(compiled.positiontup or ())
             self._row = namedtuple("Glanced", self._statement.selected_columns.keys())  # noqa: PYI024 - made at run time
             self._text = str(compiled)

@@ -37,9 +37,16 @@ def _as_data(report: AuditReport) -> dict[str, object]:
 
 def _lines(report: AuditReport) -> Iterator[str]:
     yield str(report.path)
-    yield (
-        f"{report.accounts:,} accounts, {report.devices:,} devices, {report.tasks:,} tasks, {report.jobs:,} jobs, "
-        f"{report.entitlements:,} entitlements, {report.rows:,} lines of journal"
+    yield ", ".join(
+        _counted(count, noun)
+        for count, noun in (
+            (report.accounts, "account"),
+            (report.devices, "device"),
+            (report.tasks, "task"),
+            (report.jobs, "job"),
+            (report.entitlements, "entitlement"),
+            (report.rows, "journal line"),
+        )
     )
     yield ""
     for rule, text in CHECKED.items():
@@ -62,8 +69,14 @@ def _line(finding: Finding) -> str:
     return f"       {finding.where}: expected {finding.expected}; seen {finding.seen}"
 
 
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def _verdict(report: AuditReport) -> str:
     if report.ok:
         return click.style(f"all {len(CHECKED)} hold", fg="green", bold=True)
     broken, findings = len(report.counts), sum(report.counts.values())
-    return click.style(f"{broken} of {len(CHECKED)} broken, {findings:,} findings", fg="red", bold=True)
+    return click.style(
+        f"{broken} of {len(CHECKED)} broken, {_counted(findings, 'finding')}", fg="red", bold=True
+    )

@@ -13,7 +13,7 @@ from platform_stub.protocol import operator as api
 from platform_stub.protocol.errors import UsageFault
 from platform_stub.protocol.token import device_resource, make_token
 from platform_stub.protocol.topics import VERSION, topic_of
-from platform_stub.server import BROKERS, Stub
+from platform_stub.server import BROKERS, Stub, relax_collector
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -65,6 +65,7 @@ def serve(
     if broker not in BROKERS:
         raise UsageFault(f"no broker is named {broker!r}")
     stub = Stub(http=http, mqtt=mqtt, data=data, broker="amqtt" if broker == "amqtt" else "embedded")
+    relax_collector()
     asyncio.run(_serve(stub, demo=demo, kept=data))
 
 

@@ -28,7 +28,7 @@ def run(*arguments):
 def test_all_holds(good):
     outcome = run(good.parent)
     assert outcome.exit_code == 0
-    assert "1 accounts, 0 devices" in outcome.output
+    assert "1 account, 0 devices, 0 tasks, 0 jobs, 0 entitlements, 1 journal line\n" in outcome.output
     assert outcome.output.count(": holds\n") == len(CHECKED)
     assert outcome.output.endswith(f"all {len(CHECKED)} hold\n")
 
