@@ -5,7 +5,6 @@ async with Stub() as stub:
 """
 
 import contextlib
-import errno
 import gc
 import resource
 import shutil
@@ -20,8 +19,8 @@ from aiohttp import web
 
 from platform_stub.api.app import make_app
 from platform_stub.broker.embedded import EmbeddedBroker
-from platform_stub.broker.port import Broker
-from platform_stub.protocol.errors import EnvironmentFault, UsageFault
+from platform_stub.broker.port import Broker, bind_fault
+from platform_stub.protocol.errors import UsageFault
 from platform_stub.service.platform import Platform
 from platform_stub.service.ports import Uplink
 from platform_stub.store.engine import DATABASE_NAME, open_store
@@ -120,7 +119,7 @@ class Stub:
         try:
             await web.TCPSite(runner, host, port, backlog=BACKLOG).start()
         except OSError as exc:
-            raise _port_fault("HTTP", self._http, exc) from exc
+            raise bind_fault(host, port, exc, "HTTP") from exc
         bound_host, bound_port = runner.addresses[0][:2]
         self.http_address = (bound_host, bound_port)
 
@@ -131,15 +130,6 @@ def _make_broker(name: BrokerName, uplink: Uplink, host: str, port: int) -> Brok
     from platform_stub.broker.amqtt_broker import AmqttBroker  # noqa: PLC0415 - amqtt is an extra
 
     return AmqttBroker(uplink, host, port)
-
-
-def _port_fault(what: str, address: Address, exc: OSError) -> EnvironmentFault:
-    host, port = address
-    if exc.errno == errno.EADDRINUSE:
-        return EnvironmentFault(
-            f"{what} port {host}:{port} is taken; name another one, or 0 for any free one"
-        )
-    return EnvironmentFault(f"{what} can't listen on {host}:{port}: {exc.strerror}")
 
 
 def raise_descriptor_limit() -> int:

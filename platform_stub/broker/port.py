@@ -29,7 +29,7 @@ _ADVICE: Final = {
 }
 
 
-def bind_fault(host: str, port: int, exc: OSError) -> EnvironmentFault:
-    """Say why MQTT can't be served at an address, and what to do."""
+def bind_fault(host: str, port: int, exc: OSError, what: str = "MQTT") -> EnvironmentFault:
+    """Say why something can't be served at an address, and what to do."""
     advice = _ADVICE.get(exc.errno or 0, "choose an address of this machine, such as 127.0.0.1")
-    return EnvironmentFault(f"can't serve MQTT at {host}:{port} ({exc.strerror or exc}): {advice}")
+    return EnvironmentFault(f"can't serve {what} at {host}:{port} ({exc.strerror or exc}): {advice}")
