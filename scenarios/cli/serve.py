@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import Final, TypeVar
@@ -17,6 +18,7 @@ from platform_stub.server import BROKERS, Stub, relax_collector
 
 S = TypeVar("S", bound=msgspec.Struct)
 
+INTERRUPTED: Final = 130
 DEMO_TOKEN_S: Final = 10 * 365 * 86_400 - 86_400
 
 
@@ -66,14 +68,14 @@ def serve(
         raise UsageFault(f"no broker is named {broker!r}")
     stub = Stub(http=http, mqtt=mqtt, data=data, broker="amqtt" if broker == "amqtt" else "embedded")
     relax_collector()
-    asyncio.run(_serve(stub, demo=demo, kept=data))
+    sys.exit(asyncio.run(_serve(stub, demo=demo, kept=data)))
 
 
-async def _serve(stub: Stub, *, demo: bool, kept: Path | None) -> None:
-    stop = asyncio.Event()
+async def _serve(stub: Stub, *, demo: bool, kept: Path | None) -> int:
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+    stop: asyncio.Future[int] = loop.create_future()
+    for number, exit_code in ((signal.SIGINT, INTERRUPTED), (signal.SIGTERM, 0)):
+        loop.add_signal_handler(number, _stop, stop, exit_code)
     async with stub:
         click.echo(f"ota-sim platform stub ({stub.broker_name} broker)")
         click.echo(f"  HTTP  {stub.http_url}  (operator API: {stub.http_url}/openapi.json)")
@@ -84,11 +86,17 @@ async def _serve(stub: Stub, *, demo: bool, kept: Path | None) -> None:
         if demo:
             await _show_demo(stub)
         click.echo("ready; Ctrl-C stops it")
-        await stop.wait()
+        exit_code = await stop
         counts = stub.platform.counts()
         click.echo(f"\nstopping: {counts.connected} devices connected, {counts.commits} commits"
                    + (f", {counts.failed_commits} failed" if counts.failed_commits else ""))  # fmt: skip
     click.echo("stopped" if kept is None else f"stopped; everything is in {kept}")
+    return exit_code
+
+
+def _stop(stop: asyncio.Future[int], exit_code: int) -> None:
+    if not stop.done():
+        stop.set_result(exit_code)
 
 
 async def _show_demo(stub: Stub) -> None:
