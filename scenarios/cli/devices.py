@@ -1,0 +1,77 @@
+"""`ota-sim devices`: a fleet as a CSV, out of a running stub."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Final
+
+import click
+import msgspec
+
+from platform_stub.protocol.errors import EnvironmentFault, OtaSimError, UsageFault
+from platform_stub.protocol.operator import ErrorBody
+from scenarios.cli.serve import AddressType
+
+TIMEOUT_S: Final = 120
+_OK: Final = 200
+
+
+@click.group(short_help="Devices of an account as a CSV.")
+def devices() -> None:
+    """Devices of an account as a CSV, for `ota-sim fleet` and for registering them elsewhere."""
+
+
+@devices.command(short_help="Write all living devices of an account.")
+@click.option(
+    "--http", type=AddressType(), default="127.0.0.1:8080", show_default=True, help="Where the stub listens."
+)
+@click.option("--account", required=True, type=click.IntRange(min=1), help="The account's id.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="The file to write; without it the CSV goes to stdout.",
+)
+def export(*, http: tuple[str, int], account: int, output: Path | None) -> None:
+    """Write all living devices of an account, with their keys."""
+    content = asyncio.run(_fetch(http, account))
+    count = max(content.count(b"\n") - 1, 0)
+    if output is None:
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+        return
+    try:
+        output.write_bytes(content)
+    except OSError as exc:
+        raise UsageFault(f"{output}: {exc.strerror or exc}") from exc
+    click.echo(f"{count:,} devices written to {output}; it holds their keys", err=True)
+
+
+async def _fetch(http: tuple[str, int], account: int) -> bytes:
+    from aiohttp import ClientError, ClientSession, ClientTimeout  # noqa: PLC0415 - keeps --help fast
+
+    host, port = http
+    base = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    path = f"/v1/accounts/{account}/devices"
+    try:
+        async with (
+            ClientSession(base, timeout=ClientTimeout(total=TIMEOUT_S)) as session,
+            session.get(path, params={"format": "csv"}) as reply,
+        ):
+            content = await reply.read()
+            if reply.status != _OK:
+                raise _refusal(base, reply.status, content)
+            if reply.content_type != "text/csv":
+                raise EnvironmentFault(f"{base}{path} answers {reply.content_type}, not a CSV; is it a stub?")
+            return content
+    except (ClientError, OSError, TimeoutError) as exc:
+        why = str(exc) or type(exc).__name__
+        raise EnvironmentFault(f"no answer from {base}: {why}. Is `ota-sim serve` running there?") from exc
+
+
+def _refusal(base: str, status: int, content: bytes) -> OtaSimError:
+    try:
+        error = msgspec.json.decode(content, type=ErrorBody)
+    except msgspec.DecodeError:
+        return EnvironmentFault(f"{base} answers HTTP {status}, and not as a stub does")
+    return UsageFault(f"{error.message} ({error.code})")

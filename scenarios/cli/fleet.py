@@ -1,0 +1,253 @@
+"""`ota-sim fleet`: devices from a CSV against a stub, or a platform, that runs elsewhere."""
+
+import asyncio
+import contextlib
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from pathlib import Path
+from typing import Final, Literal
+
+import click
+from rich.console import Console
+
+from device_sim import Endpoint, Fleet, FleetError, FleetSnapshot, Profile, read_devices_csv
+from platform_stub.protocol.errors import EnvironmentFault
+from scenarios.cli.moments import span
+from scenarios.cli.serve import AddressType
+from scenarios.units import read_span_ms, show_span
+
+LIVE_S: Final = 0.2
+PLAIN_S: Final = 2.0
+TRACE_LINES: Final = 10
+
+Until = int | Literal["idle", "stopped"]
+
+
+class UntilType(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.2 on
+    """`idle`, or a span of time."""
+
+    name = "idle|SPAN"
+
+    def convert(
+        self, value: str | int, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | str:
+        """Give milliseconds, or the word."""
+        if isinstance(value, int) or value in {"idle", "stopped"}:
+            return value
+        try:
+            return read_span_ms(value)
+        except ValueError as exc:
+            self.fail(f"{exc}; or idle", param, ctx)
+
+
+@click.command(short_help="Let devices of a CSV run against a stub elsewhere.")
+@click.option(
+    "--devices",
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="CSV with device_id, product_id, name, key (and iccid, imsi, f_version, s_version); "
+    "`ota-sim devices export` writes one.",
+)
+@click.option(
+    "--http", type=AddressType(), default="127.0.0.1:8080", show_default=True, help="Where packages are."
+)
+@click.option(
+    "--mqtt", type=AddressType(), default="127.0.0.1:1883", show_default=True, help="Where devices log in."
+)
+@click.option(
+    "--until",
+    type=UntilType(),
+    default="stopped",
+    help="idle: until all devices are in and no job is left, or none has come; or a span, such as 90s or 10 min. "
+    "Default: until Ctrl-C.",
+)
+@click.option(
+    "--quiet",
+    "quiet_s",
+    type=span,
+    default="5s",
+    show_default=True,
+    help="With --until idle: how long no job may have come.",
+)
+@click.option(
+    "--give-up",
+    "give_up_s",
+    type=span,
+    default="10 min",
+    show_default=True,
+    help="With --until idle: fail when the devices are not in, or a job is not done, after this long.",
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of jitter and backoff."
+)
+@click.option(
+    "--install",
+    "install_s",
+    type=span,
+    default="0s",
+    show_default=True,
+    help="How long an install takes.",
+)
+def fleet(  # noqa: PLR0917 - one argument an option
+    devices: Path,
+    http: tuple[str, int],
+    mqtt: tuple[str, int],
+    until: Until,
+    quiet_s: int,
+    give_up_s: int,
+    seed: int,
+    install_s: int,
+) -> None:
+    """Connect the devices of a CSV and let them do what they are told.
+
+    Exit code 0 when all went well, 1 when a job failed or a device never got in, 2 for a bad CSV, 3 when nothing
+    listens there or the fleet does not fit this machine, 130 after Ctrl-C (with the summary so far).
+    """
+    identities = read_devices_csv(devices)
+    profile = Profile(install_ms=install_s * 1_000)
+    run = Fleet(Endpoint(http_address=http, mqtt_address=mqtt), identities, seed=seed, profile=profile)
+    console = Console(stderr=True)
+    console.print(
+        f"{len(identities):,} devices of {devices}, MQTT {mqtt[0]}:{mqtt[1]}, HTTP {http[0]}:{http[1]}, seed {seed}",
+        highlight=False,
+    )
+    if asyncio.run(_until_stopped(_run(run, console, until, quiet_s, give_up_s))):
+        raise KeyboardInterrupt
+
+
+async def _until_stopped(work: Coroutine[None, None, None]) -> bool:
+    """Do the work; True when Ctrl-C or SIGTERM ended it. They count also where a shell has them ignored."""
+    task = asyncio.create_task(work, name="fleet")
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        await task
+    except asyncio.CancelledError:
+        return True
+    return False
+
+
+async def _run(run: Fleet, console: Console, until: Until, quiet_s: int, give_up_s: int) -> None:
+    started = time.monotonic()
+    stopped = True
+    async with run:
+        try:
+            async with _progress(run, console):
+                await _wait(run, until, quiet_s, give_up_s)
+            stopped = False
+        finally:
+            end = run.snapshot()
+            _summarise(run, end, time.monotonic() - started, stopped=stopped)
+    _judge(end)
+
+
+async def _wait(run: Fleet, until: Until, quiet_s: int, give_up_s: int) -> None:
+    match until:
+        case "stopped":
+            await asyncio.Event().wait()
+        case "idle":
+            await _wait_for_idle(run, quiet_s, give_up_s)
+        case _:
+            await asyncio.sleep(until / 1_000)
+
+
+async def _wait_for_idle(run: Fleet, quiet_s: int, give_up_s: int) -> None:
+    """Wait until all devices are in, no job is under way, and none has come for a while."""
+    try:
+        await run.ready(give_up_s)
+    except FleetError as exc:
+        seen = run.snapshot()
+        if not seen.present and seen.connect_failures and not seen.refused:
+            raise EnvironmentFault(f"{exc}. Is `ota-sim serve` running there?") from exc
+        raise
+    while True:
+        await run.idle(give_up_s)
+        before = run.snapshot()
+        await asyncio.sleep(quiet_s)
+        after = run.snapshot()
+        if after.informs == before.informs and not after.busy and after.present == after.devices:
+            return
+
+
+@contextlib.asynccontextmanager
+async def _progress(run: Fleet, console: Console) -> AsyncIterator[None]:
+    """Show where the fleet stands: one line that changes on a terminal, a line now and then elsewhere."""
+    show = _live(run, console) if console.is_terminal else _plain(run, console)
+    task = asyncio.create_task(show, name="progress")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def _live(run: Fleet, console: Console) -> None:
+    with console.status(_line(run)) as status:
+        while True:
+            await asyncio.sleep(LIVE_S)
+            status.update(_line(run))
+
+
+async def _plain(run: Fleet, console: Console) -> None:
+    shown = ""
+    while True:
+        await asyncio.sleep(PLAIN_S)
+        line = _line(run)
+        if line != shown:
+            console.print(line, highlight=False, soft_wrap=True)
+        shown = line
+
+
+def _line(run: Fleet) -> str:
+    now = run.snapshot()
+    parts = [
+        f"{now.present:,} of {now.devices:,} devices in",
+        f"{now.busy:,} busy",
+        f"jobs {now.jobs_succeeded:,} succeeded, {now.jobs_failed:,} failed",
+    ]
+    if now.present < now.devices and now.notes:
+        parts.append(f"first trouble: {run.trace[0].what}")
+    return "; ".join(parts)
+
+
+def _summarise(run: Fleet, end: FleetSnapshot, elapsed_s: float, *, stopped: bool) -> None:
+    click.echo(f"{'stopped' if stopped else 'done'} after {show_span(int(elapsed_s * 1_000))}")
+    for name, text in _rows(end):
+        click.echo(f"  {name:<11}{text}")
+    if run.trace:
+        click.echo(f"what went wrong first ({end.notes:,} in all)")
+    for entry in run.trace[:TRACE_LINES]:
+        click.echo(f"  {entry.at_ms / 1_000:8.3f} s  device {entry.device_id}  {entry.what}")
+    sys.stdout.flush()
+
+
+def _rows(end: FleetSnapshot) -> Iterator[tuple[str, str]]:
+    yield "devices", f"{end.devices:,}, {end.present:,} in at the end, {end.busy:,} busy"
+    ended = f", {end.jobs_ended:,} ended by the platform" if end.jobs_ended else ""
+    yield (
+        "jobs",
+        f"{end.jobs_started:,} begun, {end.jobs_succeeded:,} succeeded, {end.jobs_failed:,} failed{ended}",
+    )
+    if end.failed_steps:
+        yield "failed at", ", ".join(f"step {step}: {n:,}" for step, n in sorted(end.failed_steps.items()))
+    yield "downloads", f"{end.downloads:,} answers, {end.downloaded_bytes:,} bytes"
+    yield (
+        "messages",
+        f"{end.messages_sent:,} sent, {end.repeats:,} of them again, {end.messages_received:,} received",
+    )
+    yield "links", f"{end.reconnects:,} lost, {end.connect_failures:,} attempts in vain"
+    if end.refused:
+        yield "refused", ", ".join(f"CONNACK {code}: {n:,}" for code, n in sorted(end.refused.items()))
+
+
+def _judge(end: FleetSnapshot) -> None:
+    if end.jobs_failed:
+        raise FleetError(f"{end.jobs_failed:,} jobs failed")
+    if end.present < end.devices:
+        text = f"{end.devices - end.present:,} of {end.devices:,} devices are not in"
+        if not end.present and end.connect_failures and not end.refused:
+            raise EnvironmentFault(f"{text}: nobody answers there. Is `ota-sim serve` running?")
+        raise FleetError(text)

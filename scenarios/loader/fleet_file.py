@@ -1,0 +1,104 @@
+"""A fleet's CSV file to devices; each mistake with its line and column name."""
+
+import csv
+import io
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from platform_stub.protocol.operator import RegisterDevice
+from scenarios.loader.mistakes import Mark, Mistake, listing, nearest, shown
+from scenarios.loader.shape import objections
+from scenarios.model import CsvDevice
+
+SIZE_MAX_BYTES: Final = 256 * 2**20
+_COLUMNS: Final = tuple(field.name for field in msgspec.structs.fields(CsvDevice))
+# What a fleet's export has besides; the platform gives these anew.
+_PASSED_OVER: Final = frozenset({"device_id", "product_id"})
+
+
+def read_fleet_file(path: Path, f_version: str, s_version: str) -> tuple[list[RegisterDevice], list[Mistake]]:
+    """Read the devices of a file; those without a version take the fleet's."""
+    rows, mistakes = _read_rows(path)
+    devices: list[RegisterDevice] = []
+    first_on: dict[str, int] = {}
+    for line, cells in rows:
+        device = _device({"f_version": f_version, "s_version": s_version, **cells})
+        if isinstance(device, str):
+            wrong = objections(cells, _schema)
+            mistakes += [
+                _mistake(path, line, f"{'.'.join(map(str, o.path)) or 'row'}: {o.text}") for o in wrong
+            ]
+            if not wrong:
+                mistakes.append(_mistake(path, line, device))
+        else:
+            devices.append(device)
+        name = cells.get("name", "")
+        if name in first_on:
+            mistakes.append(_mistake(path, line, f"{name} stands on line {first_on[name]} already"))
+        first_on.setdefault(name, line)
+    if not rows and not mistakes:
+        mistakes.append(_mistake(path, 1, "the file names no device"))
+    return devices, mistakes
+
+
+def _device(cells: dict[str, str]) -> RegisterDevice | str:
+    try:
+        return msgspec.convert(cells, RegisterDevice)
+    except msgspec.ValidationError as exc:
+        return str(exc)
+
+
+@cache
+def _schema() -> dict[str, Any]:
+    return msgspec.json.schema(CsvDevice)
+
+
+def _read_rows(path: Path) -> tuple[list[tuple[int, dict[str, str]]], list[Mistake]]:
+    try:
+        with path.open("rb") as file:
+            data = file.read(SIZE_MAX_BYTES + 1)
+    except OSError as exc:
+        return [], [_mistake(path, 1, f"can't be read: {exc.strerror}")]
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        return [], [_mistake(path, data[: exc.start].count(b"\n") + 1, "the file is not UTF-8 text here")]
+    if len(data) > SIZE_MAX_BYTES:
+        return [], [_mistake(path, 1, f"the file is larger than {SIZE_MAX_BYTES:,} bytes")]
+    reader = csv.reader(io.StringIO(text), strict=True)
+    rows: list[tuple[int, dict[str, str]]] = []
+    mistakes: list[Mistake] = []
+    try:
+        header = [name.strip() for name in next(reader, [])]
+        if wrong := _header_fault(header):
+            return [], [_mistake(path, 1, wrong)]
+        for row in reader:
+            if not row:
+                continue
+            if len(row) != len(header):
+                mistakes.append(
+                    _mistake(path, reader.line_num, f"{len(header)} columns are wanted, here are {len(row)}")
+                )
+                continue
+            cells = {name: cell.strip() for name, cell in zip(header, row, strict=True)}
+            rows.append((reader.line_num, {n: c for n, c in cells.items() if c and n not in _PASSED_OVER}))
+    except csv.Error as exc:
+        mistakes.append(_mistake(path, reader.line_num, f"not CSV: {exc}"))
+    return rows, mistakes
+
+
+def _header_fault(header: list[str]) -> str | None:
+    for name in header:
+        if name not in _COLUMNS and name not in _PASSED_OVER:
+            hint = nearest(name, _COLUMNS) or f"; there are {listing(_COLUMNS)}"
+            return f"no column is named {shown(name)}{hint}"
+    if "name" not in header or len(set(header)) != len(header):
+        return f"the header row names each column once, and name among them; there are {listing(_COLUMNS)}"
+    return None
+
+
+def _mistake(path: Path, line: int, text: str) -> Mistake:
+    return Mistake(str(path), Mark(line, 1), "", text)

@@ -1,0 +1,235 @@
+"""What a schema can't see: names that stand for nothing, counts that can't be, steps that contradict themselves.
+
+Judged in the order of the file, as far as the file could be read.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path as FilePath
+from typing import Any, Final
+
+from msgspec import UNSET, structs
+
+from platform_stub.protocol.operator import RegisterDevice
+from scenarios import model, units
+from scenarios.loader.document import Document, Entry
+from scenarios.loader.expectations import judge_expectations
+from scenarios.loader.fleet_file import read_fleet_file
+from scenarios.loader.mistakes import Path, listing, nearest
+from scenarios.loader.names import Names
+from scenarios.play import DEFAULT_PRODUCT
+from scenarios.selection import SELECTION_WORDS
+
+RULES: Final[Mapping[str, int]] = {"B": 17, "P": 16, "I": 7, "E": 11}
+PACKAGE_MAX_BYTES: Final = 30 * 2**20
+FEN_MAX: Final = 2**53
+
+
+def judge(document: Document, folder: FilePath) -> dict[str, tuple[RegisterDevice, ...]]:
+    """Note every mistake of meaning in the document; answers the devices of fleets that come from files."""
+    _judge_covers(document)
+    _judge_moments(document)
+    _judge_money(document)
+    rows = _judge_fleets(document, folder)
+    names = Names(document, {name: len(devices) for name, devices in rows.items()})
+    _judge_groups(document, names)
+    _judge_steps(document, names)
+    return rows
+
+
+def _judge_covers(document: Document) -> None:
+    for at, rule in enumerate(document.covers):
+        most = RULES.get(rule[:1], 0)
+        if rule[1:].isdecimal() and int(rule[1:]) > most:
+            document.blame(("covers", at), f"there is no {rule}; the last one is {rule[0]}{most}")
+
+
+def _judge_moments(document: Document) -> None:
+    places: list[tuple[Path, Any]] = [(("clock",), document.clock)]
+    places.append((("policy", "charging_date"), document.policy.charging_date))
+    for name, variant in document.variants.items():
+        if variant is not None:
+            places.append((("variants", name, "policy", "charging_date"), variant.policy.charging_date))
+    for entry in document.steps:
+        if entry.step is not None:
+            places.append(((*entry.path, "charging_date"), entry.step.charging_date))
+            places.append(((*entry.path, "advance_to"), entry.step.advance_to))
+    for path, text in places:
+        if isinstance(text, str) and _moment(text) is None:
+            document.blame(path, f"there is no moment {text}")
+
+
+def _judge_money(document: Document) -> None:
+    """Hold that the account can pay for what it buys at the start, in each variant (P11)."""
+    for name, variant in (document.variants or {"": None}).items():
+        account, policy, at = document.account, document.policy, ("account",)
+        if variant is not None:
+            account, policy = merged(account, variant.account), merged(policy, variant.policy)
+            at = ("variants", name, "account") if variant.account != model.Account() else at  # type: ignore[assignment]
+        count = account.buy if isinstance(account.buy, int) else 0
+        price_fen = policy.price_fen if isinstance(policy.price_fen, int) else 100
+        paid_in = units.read_fen(str(account.top_up)) if account.top_up is not UNSET else 0
+        if paid_in < 0 or paid_in > FEN_MAX:
+            document.blame((*at, "top_up"), "a top-up is positive; post takes money out")
+        elif count * price_fen > paid_in:
+            cost = units.show_fen(count * price_fen)
+            text = f"{count:,} licences cost {cost} yuan, top_up is {units.show_fen(paid_in)} yuan (P11)"
+            document.blame((*at, "buy"), text)
+
+
+def merged(base: Any, over: Any) -> Any:
+    """Lay the fields that are set in one struct over another."""
+    changes = {
+        field.name: value
+        for field in structs.fields(over)
+        if (value := getattr(over, field.name)) is not UNSET and value != field.default
+    }
+    return structs.replace(base, **changes)
+
+
+def _judge_fleets(document: Document, folder: FilePath) -> dict[str, tuple[RegisterDevice, ...]]:
+    rows: dict[str, tuple[RegisterDevice, ...]] = {}
+    products = document.products or {DEFAULT_PRODUCT: None}
+    taken: dict[tuple[str, str], str] = {}
+    for name, fleet in document.fleets.items():
+        _judge_name(document, ("fleets", name), name)
+        if fleet is None:
+            continue
+        if fleet.product not in products:
+            text = f"no product is named {fleet.product}{nearest(fleet.product, products)}"
+            document.blame(("fleets", name, "product"), text)
+        written = document.reading.value["fleets"][name]
+        if ("count" in written) == ("file" in written):
+            document.blame(("fleets", name), "a fleet has either a count or a file")
+        elif isinstance(fleet.file, str):
+            devices, mistakes = read_fleet_file(folder / fleet.file, fleet.f_version, fleet.s_version)
+            document.mistakes += mistakes
+            rows[name] = tuple(devices)
+            for device in devices:
+                other = taken.setdefault((fleet.product, device.name), name)
+                if other != name:
+                    text = f"device {device.name} is in fleet {other} of the same product too"
+                    document.blame(("fleets", name, "file"), text)
+                    break
+    return rows
+
+
+def _judge_name(document: Document, path: Path, name: str) -> None:
+    if name in SELECTION_WORDS:
+        document.blame(path, f"{name!r} is a word of selections; take another name", at_key=True)
+
+
+def _judge_groups(document: Document, names: Names) -> None:
+    for name, texts in document.groups.items():
+        path: Path = ("groups", name)
+        _judge_name(document, path, name)
+        if name in document.fleets:
+            document.blame(path, f"a fleet is named {name} too; take another name", at_key=True)
+        if texts is None:
+            continue
+        if names.is_circular(name):
+            document.blame(path, f"group {name} is made from itself")
+            continue
+        names.judge(path, texts, before=None)
+
+
+def _judge_steps(document: Document, names: Names) -> None:
+    first: dict[str, Entry] = {}
+    now_ms = _moment(document.clock)
+    for entry in document.steps:
+        if entry.id is not None and entry.id in first:
+            line = document.reading.marks[first[entry.id].path].line
+            document.blame((*entry.path, "id"), f"a step is named {entry.id} already, on line {line}")
+        elif entry.id is not None:
+            first[entry.id] = entry
+        if entry.step is None:
+            continue
+        action = _only_action(document, entry)
+        if action is not None:
+            _judge_action(document, names, entry, action)
+            now_ms = _judge_clock(document, entry, now_ms)
+        judge_expectations(document, names, entry, action)
+
+
+def _moment(text: object) -> int | None:
+    try:
+        return units.read_moment_ms(text) if isinstance(text, str) else None
+    except ValueError:
+        return None  # said already
+
+
+def _only_action(document: Document, entry: Entry) -> str | None:
+    raw = document.reading.value["steps"][entry.at]
+    written = [name for name in model.ACTIONS if name in raw]
+    if len(written) == 1:
+        return written[0] if getattr(entry.step, written[0]) is not UNSET else None
+    if written:
+        document.blame(
+            (*entry.path, written[1]), f"a step has one action, here are {' and '.join(written)}", at_key=True
+        )
+    elif not any(
+        name not in model.Step.__struct_fields__ for name in raw
+    ):  # else it is misspelled, and said so
+        document.blame(entry.path, f"the step has no action; there are {listing(model.ACTIONS, 30)}")
+    return None
+
+
+def _judge_action(document: Document, names: Names, entry: Entry, action: str) -> None:
+    value = getattr(entry.step, action)
+    path = (*entry.path, action)
+    texts = getattr(value, "devices", None)
+    if texts is not None and texts is not UNSET:
+        listed = [texts] if isinstance(texts, str) else texts
+        names.judge((*path, "devices"), listed, before=entry.at)
+        _judge_devices(document, names, entry, action, listed)
+    if isinstance(of := getattr(value, "of", None), str):
+        names.judge_task((*path, "of"), of, before=entry.at)
+    match value:
+        case model.CreateTask(package=package):
+            if units.read_size(str(package)) > PACKAGE_MAX_BYTES:
+                document.blame((*path, "package"), "a package has at most 30 MiB")
+        case model.Move(to=to) if to not in (products := document.products or {DEFAULT_PRODUCT: None}):
+            document.blame((*path, "to"), f"no product is named {to}{nearest(to, products)}")
+        case model.CreateAgain(group=group):
+            _judge_name(document, (*path, "group"), group)
+            if group in document.fleets or group in document.groups:
+                document.blame((*path, "group"), f"{group} is a fleet or group already; take another name")
+        case model.Posting(amount=amount) if units.read_fen(str(amount)) == 0:
+            document.blame((*path, "amount"), "a posting moves money; 0 moves none")
+        case _ if action == "top_up" and units.read_fen(str(value)) <= 0:
+            document.blame(path, "a top-up is positive; post takes money out")
+
+
+def _judge_devices(document: Document, names: Names, entry: Entry, action: str, texts: list[str]) -> None:
+    path: Path = (*entry.path, action, "devices")
+    fleets = [fleet for name in names.fleets_of(texts) if (fleet := document.fleets.get(name)) is not None]
+    step = entry.step
+    assert step is not None
+    if action == "fail" and fleets and not any(fleet.connect for fleet in fleets):
+        document.blame(path, "these devices are not connected (connect: false), so none of their jobs runs")
+    moves = any(
+        other.step is not None and other.step.move is not UNSET for other in document.steps[: entry.at]
+    )
+    if isinstance(step.create_task, model.CreateTask):
+        if len({fleet.product for fleet in fleets}) > 1 and not moves:
+            document.blame(path, "these devices are of several products, and a package is for one")
+        size = names.size(texts, entry.at)
+        if step.create_task.verification == "first" and size is not None and size != 1:
+            document.blame(path, f"a verification is of exactly one device (P15), not of {size:,}")
+
+
+def _judge_clock(document: Document, entry: Entry, now_ms: int | None) -> int | None:
+    """Follow the account's clock as far as it is known; it never goes back."""
+    step = entry.step
+    assert step is not None
+    if isinstance(step.advance, str):
+        span_ms = units.read_span_ms(step.advance)
+        if span_ms > 100 * 365 * 86_400_000:
+            document.blame((*entry.path, "advance"), "the clock is moved by at most 100 years")
+        return None if now_ms is None else now_ms + span_ms
+    to_ms = _moment(step.advance_to)
+    if to_ms is not None and now_ms is not None and to_ms < now_ms:
+        known = units.show_moment(now_ms)
+        document.blame((*entry.path, "advance_to"), f"the clock shows {known} by then, and is never set back")
+    if to_ms is not None:
+        return to_ms
+    return now_ms

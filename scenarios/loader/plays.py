@@ -1,0 +1,177 @@
+"""A scenario without mistakes to its plays, one for each variant: every text read, every default filled in."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
+
+from msgspec import UNSET, UnsetType, structs
+
+from platform_stub.protocol import operator as api
+from platform_stub.protocol.operator import RegisterDevice
+from scenarios import model, play, units
+from scenarios.loader.expectations import value_for
+from scenarios.loader.meaning import merged
+from scenarios.selection import parse_selection
+
+T = TypeVar("T")
+
+_PRODUCTS: Final = {play.DEFAULT_PRODUCT: model.Product()}
+
+
+def make_plays(
+    scenario: model.Scenario, file: str, rows: Mapping[str, tuple[RegisterDevice, ...]]
+) -> list[play.Play]:
+    """Make the plays in the order of the variants."""
+    variants = scenario.variants or {"": model.Variant()}
+    return [_play(scenario, file, rows, name, variant) for name, variant in variants.items()]
+
+
+def _play(
+    scenario: model.Scenario,
+    file: str,
+    rows: Mapping[str, tuple[RegisterDevice, ...]],
+    name: str,
+    variant: model.Variant,
+) -> play.Play:
+    return play.Play(
+        scenario=scenario.name,
+        variant=name,
+        title=scenario.title,
+        variant_title=variant.title,
+        file=file,
+        covers=tuple(scenario.covers),
+        needs=tuple(scenario.needs),
+        seed=scenario.seed,
+        clock_ms=None if isinstance(scenario.clock, UnsetType) else units.read_moment_ms(scenario.clock),
+        policy=_policy(merged(scenario.policy, variant.policy)),
+        account=_account(merged(scenario.account, variant.account)),
+        products=tuple(
+            play.ProductStart(name=key, product_id=_or(product.id, None), title=product.title or key)
+            for key, product in (scenario.products or _PRODUCTS).items()
+        ),
+        fleets=tuple(_fleet(key, fleet, rows.get(key, ())) for key, fleet in scenario.fleets.items()),
+        groups={key: _devices(texts) for key, texts in scenario.groups.items()},
+        steps=tuple(_step(step, name, units.read_span_ms(scenario.wait)) for step in scenario.steps),
+    )
+
+
+def _or(value: T | UnsetType, default: T) -> T:
+    return default if isinstance(value, UnsetType) else value
+
+
+def _policy(policy: model.Policy) -> api.Policy:
+    fields = {
+        field.name: value
+        for field in structs.fields(policy)
+        if (value := getattr(policy, field.name)) is not UNSET
+    }
+    date = fields.pop("charging_date", None)
+    return api.Policy(charging_date_ms=None if date is None else units.read_moment_ms(date), **fields)
+
+
+def _account(account: model.Account) -> play.AccountStart:
+    return play.AccountStart(
+        subscribe=_or(account.subscribe, default=True),
+        top_up_fen=_fen(account.top_up),
+        buy=_or(account.buy, 0),
+        grant=_or(account.grant, 0),
+        post_fen=_fen(account.post),
+    )
+
+
+def _fen(amount: model.Amount | UnsetType) -> int:
+    return 0 if isinstance(amount, UnsetType) else units.read_fen(str(amount))
+
+
+def _fleet(name: str, fleet: model.Fleet, rows: tuple[RegisterDevice, ...]) -> play.FleetStart:
+    return play.FleetStart(
+        name=name,
+        product=fleet.product,
+        connect=fleet.connect,
+        count=len(rows) or _or(fleet.count, 0),
+        rows=rows,
+        f_version=fleet.f_version,
+        s_version=fleet.s_version,
+    )
+
+
+def _devices(texts: model.DeviceList) -> play.Devices:
+    return tuple(parse_selection(text) for text in ([texts] if isinstance(texts, str) else texts))
+
+
+def _step(step: model.Step, variant: str, wait_ms: int) -> play.PlayStep:
+    name = next(name for name in model.ACTIONS if getattr(step, name) is not UNSET)
+    if isinstance(step.wait, str):
+        wait: int | None = None if step.wait == "none" else units.read_span_ms(step.wait)
+    else:
+        wait = wait_ms
+    return play.PlayStep(
+        id=step.id,
+        title=step.title,
+        action=_READERS[name](getattr(step, name)),
+        wait_ms=wait,
+        expected=_expected(step.expect, variant),
+    )
+
+
+_READERS: Final[Mapping[str, Callable[[Any], play.Action]]] = {
+    "create_task": lambda v: play.CreateTask(
+        kind=v.kind,
+        target=v.target,
+        devices=_devices(v.devices),
+        package_bytes=units.read_size(str(v.package)),
+        verification=v.verification,
+    ),
+    "retry_task": lambda v: play.RetryTask(of=v.of),
+    "cancel_task": lambda v: play.CancelTask(of=v.of),
+    "fail": lambda v: play.Fail(devices=_devices(v.devices), step=v.step, times=v.times),
+    "wait_jobs": lambda v: play.WaitJobs(of=_or(v.of, None)),
+    "replace_cards": lambda v: play.ReplaceCards(devices=_devices(v.devices)),
+    "terminate": lambda v: play.Terminate(devices=_devices(v.devices)),
+    "create_again": lambda v: play.CreateAgain(devices=_devices(v.devices), group=v.group),
+    "move": lambda v: play.Move(devices=_devices(v.devices), to=v.to),
+    "buy": lambda v: play.Buy(count=v),
+    "grant": lambda v: play.Grant(count=v.count, contract=v.contract),
+    "cancel_licences": lambda v: play.CancelLicences(count=v),
+    "top_up": lambda v: play.TopUp(amount_fen=_fen(v)),
+    "post": lambda v: play.Posting(amount_fen=_fen(v.amount), reason=v.reason),
+    "subscribe": lambda _: play.Subscribe(),
+    "charging_date": lambda v: play.SetChargingDate(at_ms=None if v is None else units.read_moment_ms(v)),
+    "advance": lambda v: play.Advance(span_ms=units.read_span_ms(v)),
+    "advance_to": lambda v: play.AdvanceTo(at_ms=units.read_moment_ms(v)),
+    "check": lambda v: play.Check(of=_or(v.of, None)),
+}
+
+
+def _expected(expect: model.Expect, variant: str) -> play.Expected:
+    def take(value: Any) -> Any:
+        return _or(value_for(value, variant), None)
+
+    counts = {name: take(getattr(expect, name)) for name in model.COUNTS}
+    for group in ("jobs", "notices"):
+        inner = getattr(expect, group)
+        if inner is not UNSET:
+            counts |= {f"{group}.{name}": take(getattr(inner, name)) for name in inner.__struct_fields__}
+    amounts = {name: take(getattr(expect, name)) for name in ("balance", "fee")}
+    return play.Expected(
+        outcome=take(expect.outcome),
+        reason=take(expect.reason),
+        counts={name: value for name, value in counts.items() if value is not None},
+        amounts={name: units.read_fen(str(value)) for name, value in amounts.items() if value is not None},
+        versions=tuple(
+            play.ExpectedVersions(
+                devices=_devices(v.devices),
+                f_version=_or(v.f_version, None),
+                s_version=_or(v.s_version, None),
+            )
+            for v in _or(expect.versions, [])
+        ),
+        entitlements=tuple(
+            play.ExpectedEntitlements(
+                devices=_devices(v.devices),
+                source=take(v.source),
+                valid=_or(v.valid, None),
+                support=_or(v.support, None),
+            )
+            for v in _or(expect.entitlements, [])
+        ),
+    )

@@ -1,0 +1,145 @@
+"""What the schema objects to, in words for an author: one mistake a place, with what was expected there.
+
+jsonschema finds it; here its objections are worded, and alternatives ("a count, or one for each variant") are brought
+down to the one that the author meant.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+
+from scenarios.loader.mistakes import Path, listing, nearest, shown
+
+_TYPES: Final = {
+    "string": "a text",
+    "integer": "a whole number",
+    "boolean": "true or false",
+    "object": "a mapping",
+    "array": "a list",
+    "null": "null",
+}
+_LARGEST_PLAIN: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """What is wrong at a path; `at_key` when it is the key, not its value."""
+
+    path: Path
+    text: str
+    at_key: bool = False
+
+
+@cache
+def _validator(make_schema: Callable[[], dict[str, Any]]) -> Draft202012Validator:
+    return Draft202012Validator(make_schema())
+
+
+def objections(value: Any, make_schema: Callable[[], dict[str, Any]]) -> list[Objection]:
+    """Check a value against a schema; at most one objection a place."""
+    validator = _validator(make_schema)
+    defs = make_schema().get("$defs", {})
+    found: dict[tuple[Path, bool], Objection] = {}
+    for error in validator.iter_errors(value):
+        for objection in _word(error, defs):
+            found.setdefault((objection.path, objection.at_key), objection)
+    return list(found.values())
+
+
+def _parts(error: ValidationError) -> tuple[Any, Any, Any]:
+    """Give what was found, the keyword's value, and the schema it stands in; all are JSON."""
+    return error.instance, error.validator_value, error.schema
+
+
+def _word(error: ValidationError, defs: Mapping[str, Any]) -> Iterator[Objection]:
+    path: Path = tuple(error.absolute_path)
+    value, limit, schema = _parts(error)
+    match error.validator:
+        case "additionalProperties" if isinstance(value, dict):
+            known = schema.get("properties", {})
+            for name in value:
+                if name not in known:
+                    hint = nearest(name, known) or f"; there are {listing(known)}"
+                    yield Objection((*path, name), f"no field is named {shown(name)} here{hint}", at_key=True)
+        case "required" if isinstance(value, dict):
+            missing = [name for name in limit if name not in value]
+            yield Objection(path, f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing")
+        case "anyOf":
+            yield from _word_alternatives(error, defs)
+        case "enum":
+            names = [str(choice) for choice in limit]
+            hint = nearest(str(value), names)
+            yield Objection(path, f"expected {_one_of(limit)}, found {shown(value)}{hint}")
+        case "minItems" | "maxItems":
+            word = "at least" if error.validator == "minItems" else "at most"
+            yield Objection(path, f"expected {word} {limit} in the list, found {len(value)}")
+        case "minimum":
+            yield Objection(path, f"expected {limit:,} or more, found {value}")
+        case "maximum":
+            yield Objection(path, f"expected {limit:,} or less, found {value}")
+        case _ if "propertyNames" in error.absolute_schema_path:
+            yield Objection((*path, str(value)), f"expected {wanted(schema, defs)}", at_key=True)
+        case _:
+            yield Objection(path, f"expected {wanted(schema, defs)}, found {shown(value)}")
+
+
+def _word_alternatives(error: ValidationError, defs: Mapping[str, Any]) -> Iterator[Objection]:
+    """Take the alternative whose type fits what was written; if none fits, name them all."""
+    value, alternatives, schema = _parts(error)
+    branches: dict[int, list[ValidationError]] = {}
+    for part in error.context or ():
+        branches.setdefault(int(part.schema_path[0]), []).append(part)
+    for parts in branches.values():
+        if not any(part.validator in {"type", "enum"} and not part.path for part in parts):
+            for part in parts:
+                yield from _word(part, defs)
+            return
+    path: Path = tuple(error.absolute_path)
+    hint = ""
+    if isinstance(value, str):
+        choices = [str(c) for branch in alternatives for c in resolve(branch, defs).get("enum", ())]
+        hint = nearest(value, choices)
+    yield Objection(path, f"expected {wanted(schema, defs)}, found {shown(value)}{hint}")
+
+
+def resolve(schema: Mapping[str, Any], defs: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Follow a reference."""
+    while "$ref" in schema:
+        schema = defs[schema["$ref"].rpartition("/")[2]]
+    return schema
+
+
+def wanted(schema: Mapping[str, Any], defs: Mapping[str, Any]) -> str:
+    """Say what a schema admits."""
+    schema = resolve(schema, defs)
+    if "x-wanted" in schema:
+        return str(schema["x-wanted"])
+    if "anyOf" in schema:
+        return ", or ".join(dict.fromkeys(wanted(part, defs) for part in schema["anyOf"]))
+    if "enum" in schema:
+        return _one_of(schema["enum"])
+    if "pattern" in schema:
+        return f"a text that matches {schema['pattern']}"
+    if schema.get("type") == "object" and "additionalProperties" in schema and "properties" not in schema:
+        return "a mapping with one for each variant"
+    if schema.get("type") == "object" and "title" in schema:
+        return f"a mapping with {listing(schema.get('properties', ()))}"
+    if schema.get("type") == "array":
+        return f"a list, each entry {wanted(schema.get('items', {}), defs)}"
+    return _TYPES.get(str(schema.get("type")), "another value") + _bounds(schema)
+
+
+def _bounds(schema: Mapping[str, Any]) -> str:
+    low, high = schema.get("minimum"), schema.get("maximum")
+    if low is not None and high is not None and high <= _LARGEST_PLAIN:
+        return f" from {low} to {high}"
+    return f" from {low} on" if low is not None and low >= 0 else ""
+
+
+def _one_of(choices: list[Any]) -> str:
+    names = ["true" if choice is True else str(choice) for choice in choices]
+    return names[0] if len(names) == 1 else f"one of {', '.join(names)}"

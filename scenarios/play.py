@@ -1,0 +1,287 @@
+"""A play: one variant of a scenario with every text read, ready to be carried out here or in another process.
+
+Times are in milliseconds, money in fen, sizes in bytes. Frozen values only; they travel as MessagePack.
+"""
+
+from collections.abc import Iterator
+from typing import Final, Literal
+
+from msgspec import Struct
+
+from platform_stub.protocol.operator import Kind, Policy, RegisterDevice
+from scenarios.selection import Selection
+
+DEFAULT_PRODUCT: Final = "main"
+
+Devices = tuple[Selection, ...]
+
+
+class _Value(Struct, frozen=True):
+    """A frozen value."""
+
+
+class _Action(Struct, frozen=True, kw_only=True, tag_field="action"):
+    """What a step does."""
+
+
+class CreateTask(_Action, tag="create_task", frozen=True, kw_only=True):
+    """Create a task; `verification` says what becomes of the package's."""
+
+    kind: Kind
+    target: str
+    devices: Devices
+    package_bytes: int
+    verification: Literal["skip", "open", "first"]
+
+
+class RetryTask(_Action, tag="retry_task", frozen=True, kw_only=True):
+    """Create a task for the failed devices of a step's task."""
+
+    of: str
+
+
+class CancelTask(_Action, tag="cancel_task", frozen=True, kw_only=True):
+    """Cancel the open jobs of a step's task."""
+
+    of: str
+
+
+class Fail(_Action, tag="fail", frozen=True, kw_only=True):
+    """Let the next `times` jobs of some devices fail."""
+
+    devices: Devices
+    step: int
+    times: int
+
+
+class WaitJobs(_Action, tag="wait_jobs", frozen=True, kw_only=True):
+    """Wait for the jobs of a step's task, or of all."""
+
+    of: str | None
+
+
+class ReplaceCards(_Action, tag="replace_cards", frozen=True, kw_only=True):
+    """Put new cards in."""
+
+    devices: Devices
+
+
+class Terminate(_Action, tag="terminate", frozen=True, kw_only=True):
+    """Terminate devices."""
+
+    devices: Devices
+
+
+class CreateAgain(_Action, tag="create_again", frozen=True, kw_only=True):
+    """Register the names of terminated devices again; the new devices are `group`."""
+
+    devices: Devices
+    group: str
+
+
+class Move(_Action, tag="move", frozen=True, kw_only=True):
+    """Move devices to another product."""
+
+    devices: Devices
+    to: str
+
+
+class Buy(_Action, tag="buy", frozen=True, kw_only=True):
+    """Buy licences."""
+
+    count: int
+
+
+class Grant(_Action, tag="grant", frozen=True, kw_only=True):
+    """Enter licences of a contract."""
+
+    count: int
+    contract: str
+
+
+class CancelLicences(_Action, tag="cancel_licences", frozen=True, kw_only=True):
+    """Ask for money back."""
+
+    count: int
+
+
+class TopUp(_Action, tag="top_up", frozen=True, kw_only=True):
+    """Pay money in."""
+
+    amount_fen: int
+
+
+class Posting(_Action, tag="post", frozen=True, kw_only=True):
+    """Move money."""
+
+    amount_fen: int
+    reason: str
+
+
+class Subscribe(_Action, tag="subscribe", frozen=True, kw_only=True):
+    """Subscribe."""
+
+
+class SetChargingDate(_Action, tag="charging_date", frozen=True, kw_only=True):
+    """Announce, move or take off the charging date."""
+
+    at_ms: int | None
+
+
+class Advance(_Action, tag="advance", frozen=True, kw_only=True):
+    """Move the clock forward by a span."""
+
+    span_ms: int
+
+
+class AdvanceTo(_Action, tag="advance_to", frozen=True, kw_only=True):
+    """Move the clock forward to a moment."""
+
+    at_ms: int
+
+
+class Check(_Action, tag="check", frozen=True, kw_only=True):
+    """Look at the account, or at a step's task."""
+
+    of: str | None
+
+
+Action = (
+    CreateTask
+    | RetryTask
+    | CancelTask
+    | Fail
+    | WaitJobs
+    | ReplaceCards
+    | Terminate
+    | CreateAgain
+    | Move
+    | Buy
+    | Grant
+    | CancelLicences
+    | TopUp
+    | Posting
+    | Subscribe
+    | SetChargingDate
+    | Advance
+    | AdvanceTo
+    | Check
+)
+
+
+class ExpectedVersions(_Value, frozen=True, kw_only=True):
+    """Versions that devices must have."""
+
+    devices: Devices
+    f_version: str | None
+    s_version: str | None
+
+
+class ExpectedEntitlements(_Value, frozen=True, kw_only=True):
+    """Entitlements that devices must have; None is not looked at."""
+
+    devices: Devices
+    source: str | None
+    valid: bool | None
+    support: bool | None
+
+
+class Expected(_Value, frozen=True, kw_only=True):
+    """What must come back, by the names of the language.
+
+    `counts` holds `jobs.failed` and `notices.sms` too, `amounts` are in fen.
+    """
+
+    outcome: str | None = None
+    reason: str | None = None
+    counts: dict[str, int] = {}
+    amounts: dict[str, int] = {}
+    versions: tuple[ExpectedVersions, ...] = ()
+    entitlements: tuple[ExpectedEntitlements, ...] = ()
+
+
+class PlayStep(_Value, frozen=True, kw_only=True):
+    """A step; `wait_ms` is how long its jobs may take, None means that they are not waited for."""
+
+    id: str
+    title: str
+    action: Action
+    wait_ms: int | None
+    expected: Expected
+
+
+class AccountStart(_Value, frozen=True, kw_only=True):
+    """How the account stands at the start."""
+
+    subscribe: bool = True
+    top_up_fen: int = 0
+    buy: int = 0
+    grant: int = 0
+    post_fen: int = 0
+
+
+class ProductStart(_Value, frozen=True, kw_only=True):
+    """A product to make."""
+
+    name: str
+    product_id: str | None
+    title: str
+
+
+class FleetStart(_Value, frozen=True, kw_only=True):
+    """Devices to register: `rows` from a file, or `count` of them named after the fleet."""
+
+    name: str
+    product: str
+    connect: bool
+    count: int
+    rows: tuple[RegisterDevice, ...]
+    f_version: str
+    s_version: str
+
+
+class Play(_Value, frozen=True, kw_only=True):
+    """All that one run needs to know."""
+
+    scenario: str
+    variant: str
+    title: str
+    variant_title: str
+    file: str
+    covers: tuple[str, ...]
+    needs: tuple[str, ...]
+    seed: int
+    clock_ms: int | None
+    policy: Policy
+    account: AccountStart
+    products: tuple[ProductStart, ...]
+    fleets: tuple[FleetStart, ...]
+    groups: dict[str, Devices]
+    steps: tuple[PlayStep, ...]
+
+    @property
+    def name(self) -> str:
+        """The scenario's name, with the variant's if there are several."""
+        return f"{self.scenario} {self.variant}".rstrip()
+
+    @property
+    def device_count(self) -> int:
+        """Devices at the start."""
+        return sum(fleet.count for fleet in self.fleets)
+
+    @property
+    def connected_count(self) -> int:
+        """Devices that are there over MQTT at the start."""
+        return sum(fleet.count for fleet in self.fleets if fleet.connect)
+
+
+def devices_of(fleet: FleetStart) -> Iterator[RegisterDevice]:
+    """Give the devices to register, in order; those by count have no card yet."""
+    if fleet.rows:
+        yield from fleet.rows
+        return
+    width = len(str(fleet.count))
+    for number in range(1, fleet.count + 1):
+        yield RegisterDevice(
+            name=f"{fleet.name}-{number:0{width}}", f_version=fleet.f_version, s_version=fleet.s_version
+        )

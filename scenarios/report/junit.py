@@ -1,0 +1,125 @@
+"""The run as JUnit XML, as GitLab, GitHub's reporters and Jenkins read it.
+
+A testsuite is a play, a testcase a step, and one more is the audit. What was skipped or not played is `skipped`, what
+broke down an `error`, what is not as expected a `failure` with both values.
+"""
+
+import re
+from datetime import UTC, datetime
+from typing import Final
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
+
+from scenarios.results import PlayResult, RunResult, Seen, StepResult
+from scenarios.show.wording import outcome_lines, policy_text
+from scenarios.units import show_fen
+
+# What XML 1.0 can't hold, not even escaped.
+_NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def make_junit(run: RunResult) -> bytes:
+    """Make the document."""
+    root = Element("testsuites", name="ota-sim", time=_seconds(run.seconds))
+    for play in run.plays:
+        root.append(_suite(play, run.version))
+    for name in ("tests", "failures", "errors", "skipped"):
+        root.set(name, str(sum(int(suite.get(name, "0")) for suite in root)))
+    indent(root)
+    return b'<?xml version="1.0" encoding="UTF-8"?>\n' + tostring(root, encoding="utf-8") + b"\n"
+
+
+def _suite(play: PlayResult, version: str) -> Element:
+    suite = Element("testsuite", name=_text(play.name), time=_seconds(play.seconds))
+    suite.set(
+        "timestamp", datetime.fromtimestamp(play.started_ms // 1_000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    )
+    properties = SubElement(suite, "properties")
+    for name, value in _properties(play, version).items():
+        SubElement(properties, "property", name=name, value=_text(value))
+    cases = [_step_case(play, step) for step in play.steps]
+    cases += [case for case in (_audit_case(play), _play_case(play)) if case is not None]
+    for case in cases:
+        suite.append(case)
+    suite.set("tests", str(len(cases)))
+    for name, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+        suite.set(name, str(sum(case.find(tag) is not None for case in cases)))
+    return suite
+
+
+def _properties(play: PlayResult, version: str) -> dict[str, str]:
+    return {
+        "version": version,
+        "seed": str(play.seed),
+        "policy": policy_text(play.policy),
+        "scenario": play.scenario,
+        "variant": play.variant,
+        "title": play.title,
+        "file": play.file,
+        "covers": " ".join(play.covers),
+        "broker": play.broker,
+        "flow": play.flow,
+        "not_checked": "; ".join(play.cannot_check),
+        "devices": str(play.devices),
+        "connected": str(play.connected),
+        "fee_yuan": show_fen(play.fee_fen).replace(",", ""),
+    }
+
+
+def _case(play: PlayResult, name: str, seconds: float) -> Element:
+    return Element(
+        "testcase",
+        classname=_text(f"ota-sim.{play.name.replace(' ', '.')}"),
+        name=_text(name),
+        time=_seconds(seconds),
+    )
+
+
+def _step_case(play: PlayResult, step: StepResult) -> Element:
+    case = _case(play, f"{step.id} {step.title}".rstrip(), step.seconds)
+    if step.verdict == "failed":
+        lines = [_text(line) for line in outcome_lines(step)]
+        failure = SubElement(case, "failure", message=lines[0] if lines else "failed", type="expectation")
+        failure.text = "\n".join(lines)
+    elif step.verdict == "unchecked":
+        SubElement(case, "skipped", message="played, not checked (--only)")
+    elif step.verdict == "not_played":
+        SubElement(case, "skipped", message="not played")
+    SubElement(case, "system-out").text = _text(_seen_text(step.seen))
+    return case
+
+
+def _seen_text(seen: Seen) -> str:
+    known = {name: getattr(seen, name) for name in seen.__struct_fields__}
+    return "\n".join(f"{name}: {value}" for name, value in known.items() if value not in (None, ""))
+
+
+def _audit_case(play: PlayResult) -> Element | None:
+    if play.audit is None:
+        return None
+    case = _case(play, "audit of the journal and the tables (I1-I7)", play.audit.seconds)
+    if not play.audit.ok:
+        failure = SubElement(case, "failure", message=_text(play.audit.findings[0]), type="audit")
+        failure.text = _text("\n".join(play.audit.findings))
+    return case
+
+
+def _play_case(play: PlayResult) -> Element | None:
+    """Make a case of a play that ended early, or never began."""
+    if play.verdict not in {"skipped", "broken", "stopped"}:
+        return None
+    case = _case(play, "run", play.seconds)
+    if play.verdict == "skipped":
+        SubElement(case, "skipped", message=_text(play.reason))
+    else:
+        SubElement(
+            case, "error", message=_text(play.reason.partition("\n")[0]), type=play.verdict
+        ).text = _text(play.reason)
+    return case
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.3f}"
+
+
+def _text(text: str) -> str:
+    return _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -1,0 +1,172 @@
+"""What a run came to: values that reports are made of, and that travel between processes.
+
+Counts are None where a step has none. Times are in seconds of real time where they measure the run, in milliseconds
+of the account's clock elsewhere; money is in fen.
+"""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from platform_stub.protocol.operator import Policy
+from scenarios.brokers import BROKERS
+from scenarios.play import Play
+
+StepVerdict = Literal["passed", "failed", "unchecked", "not_played", "planned"]
+PlayVerdict = Literal["passed", "failed", "skipped", "broken", "stopped"]
+
+
+class _Value(Struct, frozen=True):
+    """A frozen value."""
+
+
+class Seen(_Value, frozen=True, kw_only=True):
+    """What a step came to, in the language's words; the same for what was seen and for what was predicted."""
+
+    outcome: str = "done"
+    reason: str | None = None
+    message: str = ""
+    devices: int | None = None
+    needed: int | None = None
+    available: int | None = None
+    missing: int | None = None
+    deducted: int | None = None
+    deducted_purchased: int | None = None
+    deducted_free: int | None = None
+    grandfathered: int | None = None
+    left: int | None = None
+    purchased_left: int | None = None
+    free_left: int | None = None
+    balance_fen: int | None = None
+    fee_fen: int | None = None
+    cards: int | None = None
+    jobs: dict[str, int] | None = None
+    notices: dict[str, int] | None = None
+
+
+class Difference(_Value, frozen=True, kw_only=True):
+    """Something that is not as it must be: by an expectation of the scenario, or by the prediction."""
+
+    what: str
+    expected: str
+    seen: str
+    by: Literal["expectation", "prediction"] = "expectation"
+
+
+class StepResult(_Value, frozen=True, kw_only=True):
+    """What one step came to; `note` says why it could not be done, or what did not end."""
+
+    id: str
+    title: str
+    action: str
+    verdict: StepVerdict
+    expected: dict[str, str] = {}
+    seen: Seen = Seen()
+    differences: tuple[Difference, ...] = ()
+    note: str = ""
+    at_ms: int = 0
+    seconds: float = 0.0
+
+
+class AuditResult(_Value, frozen=True, kw_only=True):
+    """The auditor's verdict on the database that the run left."""
+
+    ok: bool
+    rows: int
+    findings: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+class FleetFigures(_Value, frozen=True, kw_only=True):
+    """What the devices did."""
+
+    devices: int
+    jobs_succeeded: int
+    jobs_failed: int
+    downloads: int
+    downloaded_bytes: int
+    messages_sent: int
+    messages_received: int
+    reconnects: int
+    connect_failures: int
+    repeats: int
+
+
+class PlayResult(_Value, frozen=True, kw_only=True):
+    """What one play came to. `reason` is set when it was skipped, broke down or was stopped."""
+
+    scenario: str
+    variant: str
+    title: str
+    variant_title: str
+    file: str
+    covers: tuple[str, ...]
+    verdict: PlayVerdict
+    reason: str = ""
+    exit_code: int = 0
+    seed: int
+    policy: Policy
+    clock_ms: int | None
+    broker: str
+    flow: str
+    cannot_check: tuple[str, ...] = ()
+    devices: int
+    connected: int
+    steps: tuple[StepResult, ...] = ()
+    audit: AuditResult | None = None
+    fleet: FleetFigures | None = None
+    fee_fen: int = 0
+    started_ms: int = 0
+    seconds: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """The scenario's name, with the variant's if it has one."""
+        return f"{self.scenario} {self.variant}".rstrip()
+
+    @property
+    def failed_steps(self) -> tuple[StepResult, ...]:
+        """The steps that failed."""
+        return tuple(step for step in self.steps if step.verdict == "failed")
+
+
+def result_of(
+    play: Play, broker: str, verdict: PlayVerdict, *, reason: str = "", exit_code: int = 0
+) -> PlayResult:
+    """Make the result of a play of which nothing was done yet."""
+    return PlayResult(
+        scenario=play.scenario,
+        variant=play.variant,
+        title=play.title,
+        variant_title=play.variant_title,
+        file=play.file,
+        covers=play.covers,
+        verdict=verdict,
+        reason=reason,
+        exit_code=exit_code,
+        seed=play.seed,
+        policy=play.policy,
+        clock_ms=play.clock_ms,
+        broker=broker,
+        flow="mqtt" if play.connected_count else "none",
+        cannot_check=BROKERS[broker].cannot_check,
+        devices=play.device_count,
+        connected=play.connected_count,
+    )
+
+
+class RunResult(_Value, frozen=True, kw_only=True):
+    """What a whole run came to: all plays, in their order."""
+
+    version: str
+    plays: tuple[PlayResult, ...]
+    seconds: float
+    interrupted: bool = False
+
+    @property
+    def exit_code(self) -> int:
+        """130 after Ctrl-C, 3 or 2 when a play broke down by that, 1 when an expectation failed, else 0."""
+        if self.interrupted:
+            return 130
+        codes = [play.exit_code for play in self.plays]
+        return next((code for code in (3, 2, 1) if code in codes), 0)

@@ -1,0 +1,242 @@
+"""Each action, carried out at the platform and on its devices, and what was answered.
+
+Whether that is right is judged elsewhere.
+"""
+
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+from device_sim import FleetError
+from platform_stub.protocol import operator as api
+from platform_stub.protocol.operator import RegisterDevice
+from scenarios import play as p
+from scenarios.cards import card_of
+from scenarios.operator import Operator, Refusal
+from scenarios.results import Seen
+from scenarios.runner.events import Progress
+from scenarios.runner.stage import Stage
+from scenarios.runner.standing import created, jobs_of, looked_at, refused
+from scenarios.runner.watch import watch
+
+IDLE_S: Final = 30.0
+CARDS_S: Final = 60.0
+
+
+async def perform(stage: Stage, step: p.PlayStep, device_ids: Sequence[int]) -> Seen:
+    """Do what a step says, to these devices."""
+    return await _PERFORMERS[type(step.action)](stage, step, step.action, device_ids)
+
+
+async def _create_task(
+    stage: Stage, step: p.PlayStep, action: p.CreateTask, device_ids: Sequence[int]
+) -> Seen:
+    product = stage.roster.members[device_ids[0]].product if device_ids else stage.play.products[0].name
+    package = await _package(stage, action, product)
+    if isinstance(package, Refusal):
+        return refused(package)
+    answer = await stage.operator.create_task(
+        stage.account_id,
+        package.package_id,
+        device_ids,
+        step.id,
+        verification=action.verification == "first",
+    )
+    return _keep_task(stage, step.id, answer, device_ids)
+
+
+async def _package(stage: Stage, action: p.CreateTask, product: str) -> api.Package | Refusal:
+    """Upload the package, once for all steps that use the same one."""
+    key = (product, action.kind, action.target, action.package_bytes)
+    package = stage.packages.get(key)
+    if package is None:
+        content = random.Random(f"{stage.play.seed}/{key}").randbytes(action.package_bytes)
+        name = f"{action.kind}-{action.target}"[:14] + f"-{len(stage.packages) + 1}"
+        added = await stage.operator.add_package(
+            stage.products[product], action.kind, name, action.target, content
+        )
+        if isinstance(added, Refusal):
+            return added
+        package = stage.packages[key] = added
+    if action.verification == "skip" and package.verification == "open":
+        skipped = await stage.operator.skip_verification(package.package_id)
+        if isinstance(skipped, Refusal):
+            return skipped
+        package = stage.packages[key] = skipped
+    return package
+
+
+def _keep_task(stage: Stage, step_id: str, answer: api.Task | Refusal, device_ids: Sequence[int]) -> Seen:
+    distinct = dict.fromkeys(device_ids, "pending")  # P6
+    if isinstance(answer, Refusal):
+        return refused(answer, len(distinct))
+    stage.tasks[step_id] = answer.task_id
+    stage.roster.states[step_id] = distinct
+    return created(answer)
+
+
+async def _retry_task(stage: Stage, step: p.PlayStep, action: p.RetryTask, _: Sequence[int]) -> Seen:
+    states = stage.roster.states[action.of]
+    failed = [device_id for device_id, state in states.items() if state == "failed"]
+    return _keep_task(stage, step.id, await stage.operator.retry_task(stage.tasks[action.of]), failed)
+
+
+async def _cancel_task(stage: Stage, _: p.PlayStep, action: p.CancelTask, __: Sequence[int]) -> Seen:
+    answer = await stage.operator.cancel_task(stage.tasks[action.of])
+    await stage.learn(action.of)
+    if isinstance(answer, Refusal):
+        return refused(answer)
+    with suppress(FleetError):  # what a device is still at, the next wait shows
+        await stage.crew.idle(IDLE_S)
+    return Seen(jobs=jobs_of(answer))
+
+
+async def _fail(stage: Stage, _: p.PlayStep, action: p.Fail, device_ids: Sequence[int]) -> Seen:
+    connected = [device_id for device_id in device_ids if stage.roster.members[device_id].connect]
+    stage.crew.fail(connected, action.step, action.times)
+    return Seen(devices=len(connected))
+
+
+async def _nothing(_: Stage, __: p.PlayStep, ___: object, ____: Sequence[int]) -> Seen:
+    return Seen()
+
+
+async def _replace_cards(
+    stage: Stage, step: p.PlayStep, _: p.ReplaceCards, device_ids: Sequence[int]
+) -> Seen:
+    cards: dict[int, tuple[str, str]] = {}
+    for device_id in dict.fromkeys(device_ids):
+        member = stage.roster.members[device_id]
+        cards[device_id] = card_of(stage.play.seed, device_id, member.cards)
+        stage.roster.change(device_id, cards=member.cards + 1)
+    here = {d: card for d, card in cards.items() if stage.roster.members[d].connect}
+    await watch(
+        stage.crew.replace_cards(here, CARDS_S),
+        lambda: stage.listener(Progress(doing="cards", step=step.id, done=0, total=len(here))),
+    )
+    for device_id in cards.keys() - here.keys():
+        answer = await stage.operator.replace_card(device_id, *cards[device_id])
+        if isinstance(answer, Refusal):
+            return refused(answer)
+    known = {d.device_id: (d.iccid, d.imsi) for d in await stage.operator.devices(stage.account_id)}
+    return Seen(
+        devices=len(cards), cards=sum(known.get(device_id) == card for device_id, card in cards.items())
+    )
+
+
+async def _terminate(stage: Stage, _: p.PlayStep, __: p.Terminate, device_ids: Sequence[int]) -> Seen:
+    for device_id in dict.fromkeys(device_ids):
+        answer = await stage.operator.terminate(device_id)
+        if isinstance(answer, Refusal):
+            return refused(answer)
+        if stage.roster.members[device_id].connect:
+            await stage.crew.remove([device_id])
+        stage.roster.change(device_id, terminated=True)
+    return Seen(devices=len(device_ids))
+
+
+async def _create_again(
+    stage: Stage, _: p.PlayStep, action: p.CreateAgain, device_ids: Sequence[int]
+) -> Seen:
+    made: list[api.Device] = []
+    for product in {stage.roster.members[device_id].product: None for device_id in device_ids}:
+        old = [m for d in device_ids if (m := stage.roster.members[d]).product == product]
+        again = [
+            stage.with_card(
+                RegisterDevice(name=member.name, f_version=member.f_version, s_version=member.s_version),
+                len(stage.roster.members) + at,
+            )
+            for at, member in enumerate(old)
+        ]
+        answer = await stage.operator.register(stage.products[product], again)
+        if isinstance(answer, Refusal):
+            return refused(answer)
+        stage.roster.enlist(
+            action.group,
+            [
+                stage.member(device, product, connect=member.connect)
+                for device, member in zip(answer, old, strict=True)
+            ],
+        )
+        made += [device for device, member in zip(answer, old, strict=True) if member.connect]
+    await stage.crew.add(made)
+    return Seen(devices=len(device_ids))
+
+
+async def _move(stage: Stage, _: p.PlayStep, action: p.Move, device_ids: Sequence[int]) -> Seen:
+    for device_id in dict.fromkeys(device_ids):
+        answer = await stage.operator.move(device_id, stage.products[action.to])
+        if isinstance(answer, Refusal):
+            return refused(answer)
+        stage.roster.change(device_id, product=action.to)
+        if stage.roster.members[device_id].connect:
+            await stage.crew.remove([device_id])
+            await stage.crew.add([answer])
+    return Seen(devices=len(device_ids))
+
+
+async def _set_charging_date(
+    stage: Stage, _: p.PlayStep, action: p.SetChargingDate, __: Sequence[int]
+) -> Seen:
+    return _told(await stage.operator.set_charging_date(stage.account_id, action.at_ms))
+
+
+async def _set_clock(stage: Stage, _: p.PlayStep, action: p.Advance | p.AdvanceTo, __: Sequence[int]) -> Seen:
+    if isinstance(action, p.Advance):
+        answer = await stage.operator.set_clock(stage.account_id, advance_ms=action.span_ms)
+    else:
+        answer = await stage.operator.set_clock(stage.account_id, to_ms=action.at_ms)
+    if isinstance(answer, api.Clock):
+        stage.follow_clock(answer.now_ms)
+    return _told(answer)
+
+
+async def _check(stage: Stage, _: p.PlayStep, action: p.Check, __: Sequence[int]) -> Seen:
+    if action.of is None:
+        return Seen()
+    await stage.learn(action.of)
+    return looked_at(await stage.operator.task(stage.tasks[action.of]))
+
+
+def _told(answer: object) -> Seen:
+    return refused(answer) if isinstance(answer, Refusal) else Seen()
+
+
+Performer = Callable[[Stage, p.PlayStep, Any, Sequence[int]], Awaitable[Seen]]
+
+
+def _account_act(call: Callable[[Operator, int, Any], Awaitable[api.Account | Refusal]]) -> Performer:
+    async def perform(stage: Stage, _: p.PlayStep, action: Any, __: Sequence[int]) -> Seen:
+        return _told(await call(stage.operator, stage.account_id, action))
+
+    return perform
+
+
+_PERFORMERS: Final[Mapping[type[Any], Performer]] = {
+    p.CreateTask: _create_task,
+    p.RetryTask: _retry_task,
+    p.CancelTask: _cancel_task,
+    p.Fail: _fail,
+    p.WaitJobs: _nothing,
+    p.ReplaceCards: _replace_cards,
+    p.Terminate: _terminate,
+    p.CreateAgain: _create_again,
+    p.Move: _move,
+    p.Buy: _account_act(lambda operator, account, action: operator.buy(account, action.count)),
+    p.Grant: _account_act(
+        lambda operator, account, action: operator.grant(account, action.count, action.contract)
+    ),
+    p.CancelLicences: _account_act(
+        lambda operator, account, action: operator.cancel_licences(account, action.count)
+    ),
+    p.TopUp: _account_act(lambda operator, account, action: operator.top_up(account, action.amount_fen)),
+    p.Posting: _account_act(
+        lambda operator, account, action: operator.post(account, action.amount_fen, action.reason)
+    ),
+    p.Subscribe: _account_act(lambda operator, account, _: operator.subscribe(account)),
+    p.SetChargingDate: _set_charging_date,
+    p.Advance: _set_clock,
+    p.AdvanceTo: _set_clock,
+    p.Check: _check,
+}

@@ -1,0 +1,174 @@
+"""A play, step by step: what is done, what must come back, and what the book says must come back.
+
+A failed expectation does not end it. Jobs that don't end do, and so does a platform that is not there.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from msgspec import structs
+
+from device_sim import FleetError
+from scenarios import play as p
+from scenarios.results import Difference, Seen, StepResult
+from scenarios.runner.actions import perform
+from scenarios.runner.compare import compare, compare_prediction, spell_expected
+from scenarios.runner.events import Listener, StepEnded
+from scenarios.runner.look import look
+from scenarios.runner.paper import Paper
+from scenarios.runner.roster import CannotSelect
+from scenarios.runner.stage import Stage
+from scenarios.runner.standing import Standing, complete
+from scenarios.runner.waiting import settle
+
+WAIT_ALL_MS = 60_000
+
+
+@dataclass(slots=True)
+class _Done:
+    """What came of a step before it is judged."""
+
+    seen: Seen
+    predicted: Seen | None
+    note: str = ""
+    is_stuck: bool = False
+
+
+class Director:
+    """Plays the steps of one play. `only` names the one step that is checked, and the last one that is played."""
+
+    def __init__(
+        self, stage: Stage, paper: Paper, listener: Listener, *, only: str | None, fail_fast: bool
+    ) -> None:
+        self.results: list[StepResult] = []
+        self.fee_fen = 0
+        self._stage = stage
+        self._paper = paper
+        self._listener = listener
+        self._only = only
+        self._fail_fast = fail_fast
+        self._before: Standing
+        self._paper_before: Standing
+
+    async def play(self) -> None:
+        """Play all steps; `results` grows with each."""
+        self._before = await self._stage.standing()
+        self._paper_before = self._paper.standing(self._before.now_ms)
+        steps = self._stage.play.steps
+        for at, step in enumerate(steps, start=1):
+            began, at_ms = time.monotonic(), self._stage.now_ms()
+            done = await self._do(step)
+            result = await self._judge(step, done)
+            result = structs.replace(result, at_ms=at_ms, seconds=time.monotonic() - began)
+            self.results.append(result)
+            self._listener(StepEnded(result=result))
+            if done.is_stuck or step.id == self._only or (self._fail_fast and result.verdict == "failed"):
+                self.results += [_not_played(left) for left in steps[at:]]
+                return
+
+    async def _do(self, step: p.PlayStep) -> _Done:
+        stage, roster = self._stage, self._stage.roster
+        try:
+            device_ids = roster.select(getattr(step.action, "devices", ()))
+            self._hold_task(step)
+            listed_before = {name: len(ids) for name, ids in roster.listed.items()}
+            ended = stage.crew.jobs_ended
+            seen = await perform(stage, step, device_ids)
+        except (CannotSelect, FleetError) as exc:
+            return _Done(Seen(outcome="not done"), None, note=str(exc))
+        after = await stage.standing()
+        predicted = self._predict(step, device_ids, after.now_ms, listed_before)
+        done = _Done(seen, predicted)
+        waiting = self._to_wait_for(step, seen, device_ids)
+        if waiting:
+            limit_ms = step.wait_ms if step.wait_ms is not None else WAIT_ALL_MS
+            done.note = await settle(stage, step, waiting, limit_ms, ended)
+            done.is_stuck = bool(done.note)
+            after = await stage.standing()
+            self._paper.settle(waiting, after.now_ms, roster.states)
+            if len(waiting) == 1 or step.id in waiting:
+                await self._count_jobs(done, step.id if step.id in waiting else waiting[0])
+        self._complete(done, after)
+        return done
+
+    def _hold_task(self, step: p.PlayStep) -> None:
+        """Refuse a step about a task that was never created."""
+        of = getattr(step.action, "of", None)
+        if of is not None and of not in self._stage.tasks:
+            raise CannotSelect(f"step {of} has created no task")
+
+    def _predict(
+        self, step: p.PlayStep, device_ids: Sequence[int], now_ms: int, listed_before: dict[str, int]
+    ) -> Seen | None:
+        roster = self._stage.roster
+        made = None
+        if isinstance(step.action, p.CreateAgain):
+            new_ids = roster.listed.get(step.action.group, [])[listed_before.get(step.action.group, 0) :]
+            made = [roster.members[device_id] for device_id in new_ids]
+        of = getattr(step.action, "of", None)
+        really = None if of is None else roster.states.get(of)
+        return self._paper.perform(step, device_ids, now_ms, made=made, really=really)
+
+    def _to_wait_for(self, step: p.PlayStep, seen: Seen, device_ids: Sequence[int]) -> list[str]:
+        """Name the steps whose jobs must end before the next step."""
+        stage = self._stage
+        if isinstance(step.action, p.WaitJobs):
+            return [step.action.of] if step.action.of is not None else list(stage.tasks)
+        if seen.outcome != "created" or step.wait_ms is None:
+            return []
+        targets = device_ids or list(stage.roster.states[step.id])
+        return [step.id] if stage.roster.are_connected(targets) else []
+
+    async def _count_jobs(self, done: _Done, step_id: str) -> None:
+        done.seen = structs.replace(done.seen, jobs=await self._stage.jobs(step_id))
+        if done.predicted is not None:
+            done.predicted = structs.replace(done.predicted, jobs=self._paper.jobs(step_id))
+
+    def _complete(self, done: _Done, after: Standing) -> None:
+        paper_after = self._paper.standing(after.now_ms)
+        done.seen = complete(done.seen, self._before, after)
+        if done.predicted is not None:
+            done.predicted = complete(done.predicted, self._paper_before, paper_after)
+        self._before, self._paper_before, self.fee_fen = after, paper_after, after.fee_fen
+
+    async def _judge(self, step: p.PlayStep, done: _Done) -> StepResult:
+        result = structs.replace(_not_played(step), verdict="passed", seen=done.seen, note=done.note)
+        if self._only is not None and step.id != self._only and not done.is_stuck:
+            return structs.replace(result, verdict="unchecked")
+        if done.seen.outcome == "not done":
+            return structs.replace(result, verdict="failed")
+        if "notices" in {name.partition(".")[0] for name in step.expected.counts}:
+            result = structs.replace(result, seen=structs.replace(done.seen, notices=await self._notices()))
+        differences = [*compare(step.expected, result.seen), *await look(self._stage, step.expected)]
+        differences += self._unexpected(differences, done)
+        failed = bool(differences) or done.is_stuck
+        return structs.replace(
+            result, verdict="failed" if failed else "passed", differences=tuple(differences)
+        )
+
+    def _unexpected(self, known: list[Difference], done: _Done) -> Iterator[Difference]:
+        """Give what the book says otherwise, unless an expectation has said it already."""
+        if done.predicted is None:
+            return
+        said = {(difference.what, difference.seen) for difference in known}
+        for difference in compare_prediction(done.predicted, done.seen):
+            if (difference.what, difference.seen) not in said:
+                yield difference
+
+    async def _notices(self) -> dict[str, int]:
+        notices = (await self._stage.operator.charging_date(self._stage.account_id)).notices
+        counts: dict[str, int] = {}
+        for notice in notices:
+            counts[notice.channel] = counts.get(notice.channel, 0) + 1
+        return counts
+
+
+def _not_played(step: p.PlayStep) -> StepResult:
+    return StepResult(
+        id=step.id,
+        title=step.title,
+        action=str(step.action.__struct_config__.tag),
+        verdict="not_played",
+        expected=spell_expected(step),
+    )

@@ -1,0 +1,106 @@
+"""Who is who: the devices of fleets and groups, who is licensed, and what became of each step's task.
+
+It answers selections. It learns from whoever carries a play out: the real platform, or the one on paper.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from platform_stub.protocol.errors import OtaSimError
+from scenarios.play import Devices
+from scenarios.selection import Outcome, Selection
+
+_STATES: Mapping[Outcome, frozenset[str]] = {
+    "failed": frozenset({"failed"}),
+    "succeeded": frozenset({"success"}),
+    "cancelled": frozenset({"cancelled"}),
+    "open": frozenset({"pending", "downloading", "upgrading"}),
+}
+
+
+class CannotSelect(OtaSimError):
+    """A selection asks for more devices than there are."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A device: its address at the platform, versions at its start, whether it is there over MQTT, cards so far."""
+
+    device_id: int
+    product: str
+    name: str
+    connect: bool
+    f_version: str | None
+    s_version: str | None
+    cards: int = 1
+    terminated: bool = False
+
+
+@dataclass(slots=True)
+class Roster:
+    """All devices of a play. `states` has, by step, the state of each device's job."""
+
+    groups: Mapping[str, Devices]
+    members: dict[int, Member] = field(default_factory=dict)
+    listed: dict[str, list[int]] = field(default_factory=dict)
+    licensed: dict[int, str] = field(default_factory=dict)
+    states: dict[str, dict[int, str]] = field(default_factory=dict)
+
+    def enlist(self, group: str, members: Iterable[Member]) -> None:
+        """Add devices, in their order, as a fleet or a group."""
+        listed = self.listed.setdefault(group, [])
+        for member in members:
+            self.members[member.device_id] = member
+            listed.append(member.device_id)
+
+    def change(self, device_id: int, **changes: object) -> None:
+        """Note what changed on a device."""
+        self.members[device_id] = replace(self.members[device_id], **changes)  # type: ignore[arg-type]
+
+    def are_connected(self, device_ids: Iterable[int]) -> bool:
+        """Whether all of them are there over MQTT."""
+        return all(self.members[device_id].connect for device_id in device_ids)
+
+    def select(self, devices: Devices) -> list[int]:
+        """Give the devices of selections, in order; one that is named twice is there twice."""
+        return [device_id for selection in devices for device_id in self._select(selection)]
+
+    def _select(self, selection: Selection) -> list[int]:
+        chosen = self._base(selection)
+        if selection.ranges:
+            highest = max(high for _, high in selection.ranges)
+            if highest > len(chosen):
+                raise CannotSelect(
+                    f"{selection.text!r}: there are {len(chosen):,} devices, no number {highest:,}"
+                )
+            chosen = [chosen[at - 1] for low, high in selection.ranges for at in range(low, high + 1)]
+        for narrowing in reversed(selection.filters):
+            match narrowing.kind:
+                case "licensed":
+                    chosen = [d for d in chosen if d in self.licensed and not self.members[d].terminated]
+                case "unlicensed":
+                    chosen = [d for d in chosen if d not in self.licensed and not self.members[d].terminated]
+                case "first" | "last":
+                    if narrowing.count > len(chosen):
+                        raise CannotSelect(
+                            f"{selection.text!r}: there are only {len(chosen):,} to choose from"
+                        )
+                    chosen = (
+                        chosen[: narrowing.count] if narrowing.kind == "first" else chosen[-narrowing.count :]
+                    )
+        return chosen
+
+    def _base(self, selection: Selection) -> list[int]:
+        if selection.outcome is not None:
+            states = self.states.get(selection.base)
+            if states is None:
+                raise CannotSelect(f"{selection.text!r}: step {selection.base} has created no task")
+            if selection.outcome == "devices":
+                return list(states)
+            wanted = _STATES[selection.outcome]
+            return [device_id for device_id, state in states.items() if state in wanted]
+        if selection.base in self.listed:
+            return self.listed[selection.base]
+        if selection.base in self.groups:
+            return self.select(self.groups[selection.base])
+        raise CannotSelect(f"{selection.text!r}: group {selection.base} is not there yet")

@@ -1,0 +1,132 @@
+"""A play's world: the account at the platform, its products and devices, set up and known from then on.
+
+What is done with it is in `scenarios.runner.actions`, waiting for its jobs in `scenarios.runner.waiting`.
+"""
+
+import time
+from typing import TypeVar
+
+from msgspec import structs
+
+from platform_stub.protocol import operator as api
+from platform_stub.protocol.errors import OtaSimError
+from platform_stub.protocol.operator import RegisterDevice
+from scenarios import play as p
+from scenarios.cards import card_of
+from scenarios.operator import Operator, Refusal
+from scenarios.runner.crew import Crew
+from scenarios.runner.events import Listener, Progress
+from scenarios.runner.roster import Member, Roster
+from scenarios.runner.standing import Standing, jobs_of, standing_of
+from scenarios.runner.watch import watch
+
+T = TypeVar("T")
+
+
+class SetUpFault(OtaSimError):
+    """The account could not be brought to where the first step starts from."""
+
+
+class Stage:
+    """The world of one play. `now_ms` is the account's clock, followed from the platform's answers."""
+
+    def __init__(self, play: p.Play, operator: Operator, listener: Listener) -> None:
+        self.play = play
+        self.operator = operator
+        self.roster = Roster(play.groups)
+        self.account_id = 0
+        self.crew: Crew
+        self.tasks: dict[str, int] = {}
+        self.listener = listener
+        self._offset_ms = 0
+        self._journal_at = 0
+        self.products: dict[str, str] = {}
+        self.packages: dict[tuple[str, str, str, int], api.Package] = {}
+
+    def now_ms(self) -> int:
+        """Read the account's clock as it is followed here."""
+        return time.time_ns() // 1_000_000 + self._offset_ms
+
+    def follow_clock(self, now_ms: int) -> None:
+        """Take over what the platform says the account's clock shows."""
+        self._offset_ms = now_ms - time.time_ns() // 1_000_000
+
+    async def set_up(self, crew: Crew) -> None:
+        """Open the account, make products, register devices, and let those that connect do so."""
+        self.crew = crew
+        account = await self.operator.open_account(self.play.name, self.play.policy, self.play.clock_ms)
+        self.account_id = account.account_id
+        self.follow_clock(account.now_ms)
+        start = self.play.account
+        if start.subscribe:
+            _sure("subscribe", await self.operator.subscribe(self.account_id))
+        if start.top_up_fen:
+            _sure("top up", await self.operator.top_up(self.account_id, start.top_up_fen))
+        if start.buy:
+            _sure("buy licences", await self.operator.buy(self.account_id, start.buy))
+        if start.grant:
+            _sure("grant licences", await self.operator.grant(self.account_id, start.grant, "contract"))
+        if start.post_fen:
+            _sure("post", await self.operator.post(self.account_id, start.post_fen, "at the start"))
+        for product in self.play.products:
+            made = await self.operator.create_product(self.account_id, product.title, product.product_id)
+            self.products[product.name] = _sure("make a product", made).product_id
+        connecting = [device for fleet in self.play.fleets for device in await self._register(fleet)]
+        await self.crew.start(connecting)
+        await watch(
+            self.crew.ready(),
+            lambda: self.listener(
+                Progress(doing="connecting", step="", done=self.crew.present, total=len(connecting))
+            ),
+        )
+
+    async def standing(self) -> Standing:
+        """Ask how the account stands, and who has become licensed."""
+        for entry in await self.operator.journal(self.account_id, self._journal_at):
+            self._journal_at = entry.seq
+            if entry.kind == "bound" and entry.device_id is not None and entry.source is not None:
+                self.roster.licensed[entry.device_id] = entry.source
+        return standing_of(await self.operator.account(self.account_id))
+
+    async def learn(self, step_id: str) -> None:
+        """Learn where each job of a step's task stands."""
+        jobs = await self.operator.jobs(self.tasks[step_id])
+        self.roster.states[step_id] = {job.device_id: job.state for job in jobs}
+
+    async def jobs(self, step_id: str) -> dict[str, int]:
+        """Count the jobs of a step's task."""
+        return jobs_of(await self.operator.task(self.tasks[step_id]))
+
+    async def _register(self, fleet: p.FleetStart) -> list[api.Device]:
+        """Register a fleet; answers the devices that connect."""
+        cards_from = len(self.roster.members)
+        devices = [self.with_card(device, cards_from + at) for at, device in enumerate(p.devices_of(fleet))]
+        made = _sure("register devices", await self.operator.register(self.products[fleet.product], devices))
+        self.roster.enlist(
+            fleet.name, [self.member(device, fleet.product, connect=fleet.connect) for device in made]
+        )
+        return made if fleet.connect else []
+
+    def with_card(self, device: RegisterDevice, number: int) -> RegisterDevice:
+        """Put a card in a new device that has none; `number` counts the play's devices."""
+        if device.iccid or device.imsi:
+            return device
+        iccid, imsi = card_of(self.play.seed, number, 0)
+        return structs.replace(device, iccid=iccid, imsi=imsi)
+
+    def member(self, device: api.Device, product: str, *, connect: bool) -> Member:
+        """Make a roster's entry of a device."""
+        return Member(
+            device_id=device.device_id,
+            product=product,
+            name=device.name,
+            connect=connect,
+            f_version=device.f_version,
+            s_version=device.s_version,
+        )
+
+
+def _sure(what: str, answer: T | Refusal) -> T:
+    if isinstance(answer, Refusal):
+        raise SetUpFault(f"set-up: the platform did not {what}: {answer.code.value}: {answer.message}")
+    return answer

@@ -1,0 +1,67 @@
+"""Waiting until the jobs of tasks have ended, or saying which have not and why."""
+
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from device_sim import FleetError
+from platform_stub.protocol import operator as api
+from scenarios import play as p
+from scenarios.runner.actions import IDLE_S
+from scenarios.runner.events import Progress
+from scenarios.runner.stage import Stage
+from scenarios.runner.standing import jobs_of
+from scenarios.runner.watch import watch
+
+NAMED_MAX: Final = 5
+_OPEN: Final = frozenset({"pending", "downloading", "upgrading"})
+
+
+async def settle(stage: Stage, step: p.PlayStep, step_ids: Sequence[str], wait_ms: int, ended: int) -> str:
+    """Wait until no job of these steps' tasks is open; answers what is missing when the time is over.
+
+    `ended` is how many jobs the devices had done before the step.
+    """
+    deadline = time.monotonic() + wait_ms / 1_000
+    for step_id in step_ids:
+        task = await _wait_for_task(stage, step, step_id, deadline, ended)
+        await stage.learn(step_id)
+        if task.state == "upgrading":
+            return _stuck(stage, step_id, task, wait_ms)
+    try:
+        await stage.crew.idle(IDLE_S)
+    except FleetError as exc:
+        return str(exc)
+    return ""
+
+
+async def _wait_for_task(
+    stage: Stage, step: p.PlayStep, step_id: str, deadline: float, ended: int
+) -> api.Task:
+    """Follow a task by long polls, and show how far its jobs are."""
+    task_id, total = stage.tasks[step_id], len(stage.roster.states[step_id])
+
+    def tell() -> None:
+        done = min(total, stage.crew.jobs_ended - ended)
+        stage.listener(Progress(doing="jobs", step=step.id, done=done, total=total))
+
+    while True:
+        left_ms = max(0, int((deadline - time.monotonic()) * 1_000))
+        task = await watch(stage.operator.task(task_id, left_ms), tell)
+        if task.state != "upgrading" or time.monotonic() >= deadline:
+            return task
+
+
+def _stuck(stage: Stage, step_id: str, task: api.Task, wait_ms: int) -> str:
+    """Say which jobs did not end, and what the first of their devices are at."""
+    still = [device_id for device_id, state in stage.roster.states[step_id].items() if state in _OPEN]
+    counts = ", ".join(f"{count:,} {state}" for state, count in jobs_of(task).items())
+    named = "; ".join(
+        f"{stage.roster.members[device_id].name} (device {device_id}): {stage.crew.describe(device_id)}"
+        for device_id in still[:NAMED_MAX]
+    )
+    more = f"; and {len(still) - NAMED_MAX:,} more" if len(still) > NAMED_MAX else ""
+    return (
+        f"after {wait_ms / 1_000:g} s {len(still):,} of {task.device_count:,} jobs of {step_id} have not ended "
+        f"({counts}): {named}{more}"
+    )

@@ -1,0 +1,1 @@
+"""What a run looks like: a line for each step, live progress on a terminal, plain lines elsewhere."""

@@ -1,0 +1,134 @@
+"""Results in words, for the terminal and for reports. Pure."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Final
+
+from platform_stub.protocol.operator import Policy
+from scenarios.results import PlayResult, PlayVerdict, RunResult, StepResult
+from scenarios.units import show_fen
+
+_PLATFORM_ZONE: Final = timezone(timedelta(hours=8))
+
+VERDICTS: Final[dict[PlayVerdict, str]] = {
+    "passed": "passed",
+    "failed": "FAILED",
+    "skipped": "skipped",
+    "broken": "BROKEN",
+    "stopped": "stopped",
+}
+
+
+def policy_text(policy: Policy) -> str:
+    """Spell the policy in force, every field of it."""
+    date = policy.charging_date_ms
+    return " · ".join(
+        (
+            "no charging date" if date is None else f"charging from {moment_text(date)}",
+            f"price {show_fen(policy.price_fen)} yuan",
+            f"{policy.free_devices:,} free",
+            policy.deduction_order.replace("_", " "),
+            f"free for life when {policy.grandfathered_when.replace('_', ' ')}",
+            f"arrears hold {policy.arrears_hold}",
+        )
+    )
+
+
+def moment_text(unix_ms: int) -> str:
+    """Spell a moment in the platform's zone."""
+    try:
+        return (
+            datetime.fromtimestamp(unix_ms // 1_000, UTC)
+            .astimezone(_PLATFORM_ZONE)
+            .strftime("%Y-%m-%d %H:%M %z")
+        )
+    except (ValueError, OverflowError, OSError):
+        return f"{unix_ms} (unix ms)"
+
+
+def counted(count: int, noun: str, plural: str | None = None) -> str:
+    """Spell a count with its noun."""
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
+def seconds_text(seconds: float) -> str:
+    """Spell a duration of the run."""
+    if seconds < 60:  # noqa: PLR2004 - a minute
+        return f"{seconds:.2f} s"
+    return f"{int(seconds) // 60} min {int(seconds) % 60:02} s"
+
+
+def size_text(size_bytes: int) -> str:
+    """Spell how much was downloaded."""
+    for unit, factor in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if size_bytes >= factor:
+            return f"{size_bytes / factor:.1f} {unit}"
+    return f"{size_bytes} B"
+
+
+def setting_text(play: PlayResult) -> str:
+    """Spell what a play is played with."""
+    devices = counted(play.devices, "device")
+    if play.connected == play.devices and play.devices:
+        devices += " over MQTT"
+    elif play.connected:
+        devices += f", {play.connected:,} of them over MQTT"
+    elif play.devices:
+        devices += ", none connected"
+    return f"{devices} · {play.broker} broker · seed {play.seed}"
+
+
+def jobs_text(step: StepResult) -> str:
+    """Spell the jobs of a step in few words; empty when there are none."""
+    names = {"success": "updated", "failed": "failed", "cancelled": "cancelled"}
+    jobs = step.seen.jobs or {}
+    ended = [f"{jobs[state]:,} {name}" for state, name in names.items() if state in jobs]
+    still = sum(count for state, count in jobs.items() if state not in names)
+    return ", ".join([*ended, f"{still:,} open"] if still else ended)
+
+
+def outcome_lines(step: StepResult) -> Iterator[str]:
+    """Say what is wrong with a step, a line each, with both values."""
+    if step.note:
+        yield step.note
+    for difference in step.differences:
+        by = "" if difference.by == "expectation" else " (predicted by the auditor)"
+        yield f"{difference.what}: expected {difference.expected}{by}, seen {difference.seen}"
+
+
+def fleet_text(play: PlayResult) -> str:
+    """Say what the devices did."""
+    fleet = play.fleet
+    if fleet is None:
+        return ""
+    parts = [counted(fleet.jobs_succeeded, "update") + " done"]
+    if fleet.jobs_failed:
+        parts.append(f"{fleet.jobs_failed:,} failed")
+    parts.append(f"{size_text(fleet.downloaded_bytes)} downloaded")
+    if fleet.reconnects or fleet.connect_failures:
+        parts.append(f"{fleet.reconnects + fleet.connect_failures:,} connections lost or refused")
+    return ", ".join(parts)
+
+
+def steps_text(play: PlayResult) -> str:
+    """Count a play's steps by what they came to."""
+    failed = len(play.failed_steps)
+    left = sum(step.verdict == "not_played" for step in play.steps)
+    unchecked = sum(step.verdict == "unchecked" for step in play.steps)
+    parts = [counted(len(play.steps), "step")]
+    parts += [f"{failed:,} failed"] if failed else []
+    parts += [f"{unchecked:,} not checked"] if unchecked else []
+    parts += [f"{left:,} not played"] if left else []
+    return ", ".join(parts)
+
+
+def verdict_text(run: RunResult) -> str:
+    """Give the whole run's verdict in a sentence."""
+    by = {verdict: [play for play in run.plays if play.verdict == verdict] for verdict in VERDICTS}
+    total = counted(len(run.plays), "run")
+    if run.interrupted:
+        return f"stopped by Ctrl-C: {total} begun, {len(by['passed']):,} passed"
+    parts = [f"{len(plays):,} {VERDICTS[verdict]}" for verdict, plays in by.items() if plays]
+    if len(run.plays) == len(by["passed"]):
+        return f"all {total} passed" if len(run.plays) > 1 else "passed"
+    return f"{total}: {', '.join(parts)}"
