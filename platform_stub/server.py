@@ -27,6 +27,7 @@ from platform_stub.store.engine import DATABASE_NAME, open_store
 
 BROKERS: Final = ("embedded", "amqtt")
 BACKLOG: Final = 4096
+PORT_MAX: Final = 65_535
 KEEPALIVE_S: Final = 75.0
 SHUTDOWN_S: Final = 1.0
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -53,6 +54,11 @@ class Stub:
     ) -> None:
         if broker not in BROKERS:
             raise UsageFault(f"no broker is named {broker!r}; there are {', '.join(BROKERS)}")
+        for what, (host, port) in (("HTTP", http), ("MQTT", mqtt)):
+            if not host or not 0 <= port <= PORT_MAX:
+                raise UsageFault(
+                    f"{what} on {host}:{port}: a host and a port from 0 to {PORT_MAX} are wanted"
+                )
         if http[0] not in LOOPBACK:
             raise UsageFault(
                 f"HTTP on {http[0]}: the operator API has no access keys yet and binds to loopback only"

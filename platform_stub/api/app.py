@@ -11,11 +11,12 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from platform_stub.api import fuse
-from platform_stub.api.call import Refused, answer, take
+from platform_stub.api.call import Call, Refused, answer, take
 from platform_stub.api.openapi import document
 from platform_stub.api.operations import OPERATIONS, Operation
 from platform_stub.protocol.operator import ErrorCode
 from platform_stub.service.answers import Rejection
+from platform_stub.service.idempotency import Done, find
 from platform_stub.service.platform import Platform
 from platform_stub.store.errors import StoreUnavailable
 
@@ -40,7 +41,8 @@ def _handler(platform: Platform, operation: Operation) -> "web._Handler":  # typ
     async def handle(request: web.Request) -> web.StreamResponse:
         try:
             _guard(request)
-            outcome = await operation.run(await take(request, platform))
+            call = await take(request, platform)
+            outcome = _answered_before(call) or await operation.run(call)
         except Refused as refused:
             return answer(refused.rejection, 0)
         except web.HTTPRequestEntityTooLarge:
@@ -55,6 +57,12 @@ def _handler(platform: Platform, operation: Operation) -> "web._Handler":  # typ
         return answer(outcome, operation.status)
 
     return handle
+
+
+def _answered_before(call: Call) -> Done | Rejection | None:
+    """Judge a key that was seen before everything else (P16), a malformed body included."""
+    key = call.key
+    return None if key is None else call.platform.read(lambda conn: find(conn, key))
 
 
 def _guard(request: web.Request) -> None:

@@ -11,6 +11,7 @@ from typing import Final, TypeVar
 
 import msgspec
 from aiohttp import web
+from aiohttp.http_exceptions import ContentEncodingError
 
 from platform_stub.protocol.operator import ErrorBody, ErrorCode
 from platform_stub.service.answers import Rejection, malformed
@@ -59,7 +60,7 @@ class Call:
     def id(self, name: str) -> int:
         """Read a number from the path."""
         text = self.path[name]
-        if not (text.isascii() and text.isdecimal()) or len(text) > 18:  # noqa: PLR2004 - fits 64 bits
+        if not (text.isascii() and text.isdecimal()) or len(text) > 18 or text != str(int(text)):  # noqa: PLR2004 - fits 64 bits
             raise Refused(Rejection(code=ErrorCode.NOT_FOUND, message=f"there is no {name} {text[:40]!r}"))
         return int(text)
 
@@ -86,7 +87,10 @@ class Call:
 
 async def take(request: web.Request, platform: Platform) -> Call:
     """Read a request whole."""
-    body = await request.read()
+    try:
+        body = await request.read()
+    except (ConnectionResetError, web.RequestPayloadError, ContentEncodingError) as exc:
+        raise Refused(malformed(f"body: it ended early or can't be decoded ({exc})")) from exc
     return Call(
         platform=platform,
         path=request.match_info,

@@ -21,6 +21,8 @@ def make_handler(downloads: Downloads) -> "web._Handler":  # type: ignore[name-d
     """Make the handler behind the catch-all route below `/fuse-ota/`."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
+        if request.method != "GET":
+            return web.Response(status=405, headers={"Allow": "GET"})
         parts = [part for part in request.path.removeprefix(PREFIX).split("/") if part]
         match parts:
             case [product_id, name, tid, "download"] if _is_tid(tid):

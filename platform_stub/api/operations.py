@@ -1,9 +1,11 @@
 """Every operation of the operator API, as one table: routes and the OpenAPI document are made from it."""
 
+import asyncio
 import csv
 import io
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
@@ -11,7 +13,7 @@ import msgspec
 from aiohttp import web
 from sqlalchemy import Connection
 
-from platform_stub.api.call import Call, Refused
+from platform_stub.api.call import Call
 from platform_stub.api.registration import read_devices
 from platform_stub.protocol import operator as api
 from platform_stub.protocol.codes import JobState, UpdateKind
@@ -24,6 +26,7 @@ from platform_stub.service.writer import Tx
 from platform_stub.store import accounts as account_rows
 from platform_stub.store import devices as device_rows
 from platform_stub.store import packages as package_rows
+from platform_stub.store import tasks as task_rows
 
 Answer = msgspec.Struct | Rejection
 Outcome = Answer | Done | web.StreamResponse
@@ -31,6 +34,7 @@ Run = Callable[[Call], Awaitable[Outcome]]
 
 LARGE_DEVICES: Final = 5_000
 """From here on a transaction runs in a thread (decision 3)."""
+LARGE_BYTES: Final = 1_000_000
 WAIT_MAX_MS: Final = 60_000
 CSV_COLUMNS: Final = ("device_id", "product_id", "name", "key", "iccid", "imsi", "f_version", "s_version")
 
@@ -74,6 +78,16 @@ def _writes(
     return run
 
 
+def _has_large_body(call: Call) -> bool:
+    return len(call.body) >= LARGE_BYTES
+
+
+def _is_large_task(call: Call) -> bool:
+    task_id = call.id("task")
+    task = call.platform.read(lambda conn: task_rows.load(conn, task_id))
+    return task is not None and task.device_count >= LARGE_DEVICES
+
+
 def _reads(query: Callable[[Connection, Call], Answer]) -> Run:
     async def run(call: Call) -> Outcome:
         return call.platform.read(lambda conn: query(conn, call))
@@ -110,8 +124,10 @@ def _show_clock(conn: Connection, call: Call) -> Answer:
 
 def _list_accounts(conn: Connection, call: Call) -> Answer:
     real_ms = call.platform.real_ms()
+    grandfathered = task_rows.grandfathered_by_account(conn)
+    rows = account_rows.load_all(conn)
     return AccountList(
-        accounts=[accounts.describe(conn, row, real_ms) for row in account_rows.load_all(conn)]
+        accounts=[accounts.describe(row, real_ms, grandfathered.get(row.account_id, 0)) for row in rows]
     )
 
 
@@ -125,7 +141,9 @@ def _list_products(conn: Connection, call: Call) -> Answer:
 
 
 async def _register(call: Call) -> Outcome:
-    requests = read_devices(call.body, call.content_type)
+    large = len(call.body) >= LARGE_BYTES
+    reading = partial(read_devices, call.body, call.content_type)
+    requests = await asyncio.to_thread(reading) if large else reading()
     if isinstance(requests, Rejection):
         return requests
     run = _writes(
@@ -139,7 +157,7 @@ async def _register(call: Call) -> Outcome:
 async def _list_devices(call: Call) -> Outcome:
     account_id = call.id("account")
     if call.query.get("format") == "csv" or call.accept.startswith("text/csv"):
-        return call.platform.read(lambda conn: _export(conn, account_id))
+        return await call.platform.read_aside(lambda conn: _export(conn, account_id))
     after = call.number("after", 0, 2**62)
     return call.platform.read(lambda conn: catalogue.show_devices(conn, account_id, after, call.limit()))
 
@@ -159,7 +177,7 @@ def _show_device(conn: Connection, call: Call) -> Answer:
     return catalogue.detail(conn, call.id("device"), call.platform.sessions)
 
 
-PackageName = Annotated[str, msgspec.Meta(min_length=1, max_length=20)]
+PackageName = Annotated[str, msgspec.Meta(min_length=1, max_length=20, pattern=r"^[^\x00-\x1f\x7f]+$(?!\n)")]
 
 
 class PackageQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -180,7 +198,7 @@ async def _add_package(call: Call) -> Outcome:
     def use_case(tx: Tx, inner: Call) -> Answer:
         return catalogue.add_package(tx, inner.path["product"], kind, facts.name, facts.target, inner.body)
 
-    return await _writes(HTTPStatus.CREATED, use_case)(call)
+    return await _writes(HTTPStatus.CREATED, use_case, _has_large_body)(call)
 
 
 def _show_package(conn: Connection, call: Call) -> Answer:
@@ -305,11 +323,9 @@ OPERATIONS: Final = (
     _operation("GET", "/v1/tasks/{task}", "Show a task; wait_ms waits until no job is open", api.Task, _show_task,
         query=("wait_ms",)),
     _operation("POST", "/v1/tasks/{task}/cancellation", "Cancel a task's open jobs (P9)", api.Task,
-        _writes(HTTPStatus.OK, lambda tx, call: tasks.cancel(tx, call.id("task")))),
+        _writes(HTTPStatus.OK, lambda tx, call: tasks.cancel(tx, call.id("task")), _is_large_task)),
     _operation("POST", "/v1/tasks/{task}/retry", "Create a task for the devices that failed (B12)", api.Task,
-        _writes(_CREATED, lambda tx, call: tasks.retry(tx, call.id("task"))), status=_CREATED),
+        _writes(_CREATED, lambda tx, call: tasks.retry(tx, call.id("task")), _is_large_task), status=_CREATED),
     _operation("GET", "/v1/tasks/{task}/jobs", "List a task's jobs", api.Jobs, _reads(_list_jobs),
         query=("state", "after", "limit")),
 )  # fmt: skip
-
-__all__ = ["OPERATIONS", "Operation", "Refused"]

@@ -25,7 +25,7 @@ def read_devices(body: bytes, content_type: str) -> list[RegisterDevice] | Rejec
     if content_type == "text/csv":
         return _collect(_csv_rows(text))
     if content_type in {"application/x-ndjson", "application/ndjson"}:
-        lines = ((at, line) for at, line in enumerate(text.splitlines(), start=1) if line.strip())
+        lines = ((at, line) for at, line in enumerate(text.split("\n"), start=1) if line.strip())
         return _collect((at, _from_json(line)) for at, line in lines)
     return _collect([(1, _from_json(text))])
 
@@ -65,7 +65,7 @@ def _csv_rows(text: str) -> Iterator[tuple[int, RegisterDevice | str]]:
     try:
         header = [name.strip() for name in next(reader, [])]
         if wrong := [name for name in header if name not in _COLUMNS and name not in _PASSED_OVER]:
-            yield 1, f"no column is named {', '.join(wrong)}; there are {', '.join(_COLUMNS)}"
+            yield 1, f"no column is named {', '.join(map(repr, wrong))}; there are {', '.join(_COLUMNS)}"
             return
         if "name" not in header or len(set(header)) != len(header):
             yield (

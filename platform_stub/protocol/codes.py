@@ -55,11 +55,6 @@ UPDATE_FAILURES: Mapping[int, str] = {
 }
 
 
-def is_step(step: int) -> bool:
-    """Whether the number is a step at all: 0-107, 201-208."""
-    return 0 <= step <= 107 or 201 <= step <= 208  # noqa: PLR2004 - the ranges of section 5
-
-
 class FuseCode(IntEnum):
     """`code` in a reply of generation C."""
 

@@ -13,7 +13,9 @@ ACCEPTED: Final = 200
 """`code` of a reply that says yes; an inform may also be accepted with 0."""
 
 MessageId = Annotated[str, Meta(min_length=1, max_length=15)]
-Version = Annotated[str, Meta(min_length=1, max_length=20, pattern=r"^[A-Za-z0-9_.\-]+$")]
+Version = Annotated[str, Meta(min_length=1, max_length=20, pattern=r"^[A-Za-z0-9_.\-]+$(?!\n)")]
+Tid = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+CardNumber = Annotated[str, Meta(max_length=32, pattern=r"^[0-9A-Za-z]*$(?!\n)")]
 Step = Annotated[int, Meta(ge=0, le=208)]
 
 
@@ -66,7 +68,7 @@ class VersionReport(Struct, frozen=True, kw_only=True):
 class StatusParams(Struct, frozen=True, kw_only=True, gc=False):
     """One step of one job."""
 
-    tid: int
+    tid: Tid
     step: Step
 
 
@@ -78,17 +80,17 @@ class StatusReport(Struct, frozen=True, kw_only=True):
     params: StatusParams
 
 
-class TextValue(Struct, frozen=True, kw_only=True, gc=False):
-    """A property's value."""
+class CardValue(Struct, frozen=True, kw_only=True, gc=False):
+    """The value of a card's property."""
 
-    value: Annotated[str, Meta(max_length=64)]
+    value: CardNumber
 
 
 class CardParams(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """The properties of the card in a device; other properties pass unread."""
 
-    iccid: TextValue | UnsetType = UNSET
-    imsi: TextValue | UnsetType = UNSET
+    iccid: CardValue | UnsetType = UNSET
+    imsi: CardValue | UnsetType = UNSET
 
 
 class PropertyPost(Struct, frozen=True, kw_only=True):

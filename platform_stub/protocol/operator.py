@@ -9,16 +9,16 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from platform_stub.protocol.messages import Version
+from platform_stub.protocol.messages import CardNumber, Version
 
 Count = Annotated[int, Meta(ge=1, le=10_000_000)]
 Fen = Annotated[int, Meta(ge=-(2**53), le=2**53)]
+Id = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Millis = Annotated[int, Meta(ge=0, le=2**53)]
 Text = Annotated[str, Meta(min_length=1, max_length=200)]
-ProductKey = Annotated[str, Meta(min_length=1, max_length=32, pattern=r"^[A-Za-z0-9]+$")]
-Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_\-]+$")]
-CardNumber = Annotated[str, Meta(max_length=32, pattern=r"^[0-9A-Za-z]*$")]
-Key = Annotated[str, Meta(min_length=4, max_length=128, pattern=r"^[A-Za-z0-9+/]+={0,2}$")]
+ProductKey = Annotated[str, Meta(min_length=1, max_length=32, pattern=r"^[A-Za-z0-9]+$(?!\n)")]
+Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_\-]+$(?!\n)")]
+Key = Annotated[str, Meta(min_length=4, max_length=128, pattern=r"^[A-Za-z0-9+/]+={0,2}$(?!\n)")]
 Kind = Literal["FOTA", "SOTA"]
 StateName = Literal["pending", "downloading", "upgrading", "success", "failed", "cancelled"]
 
@@ -47,8 +47,8 @@ class ErrorCode(Enum):
 class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the rules leave open, and the prices (charging rules, part 2)."""
 
-    price_fen: Annotated[int, Meta(ge=0)] = 100
-    free_devices: Annotated[int, Meta(ge=0)] = 100
+    price_fen: Annotated[int, Meta(ge=0, le=2**40)] = 100
+    free_devices: Annotated[int, Meta(ge=0, le=10_000_000)] = 100
     charging_date_ms: Millis | None = None
     deduction_order: Literal["purchased_first", "free_first"] = "purchased_first"  # P1
     grandfathered_when: Literal["job_created", "update_succeeded"] = "job_created"  # P3
@@ -307,8 +307,8 @@ class Packages(Struct, frozen=True, kw_only=True):
 class CreateTask(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Order one update of a set of devices. A device named twice counts once (P6)."""
 
-    package_id: int
-    device_ids: Annotated[list[int], Meta(min_length=1, max_length=2_000_000)]
+    package_id: Id
+    device_ids: Annotated[list[Id], Meta(min_length=1, max_length=2_000_000)]
     name: Text = "task"
     verification: bool = False  # the first device of a package; deducts like any task (P15)
 

@@ -96,7 +96,7 @@ def report(state: JobState, last_step: int | None, step: int, *, held: bool = Fa
     signal = signal_of(step)
     if signal is None:
         return StepRefusal.NOT_A_STEP
-    if step == last_step:
+    if step == last_step and any(TRANSITIONS.get((was, signal)) is state for was in OPEN_STATES):
         return Moved(state=state, step=step, changed=False)
     if not state.is_open:
         return StepRefusal.FINISHED

@@ -20,6 +20,7 @@ from platform_stub.store.accounts import AccountRow
 
 KEY_BYTES = 32
 BALANCE_MAX_FEN = 2**53
+CLOCK_MAX_MS = 2**53
 
 
 def new_key() -> str:
@@ -27,7 +28,11 @@ def new_key() -> str:
     return base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
 
 
-def describe(conn: Connection, row: AccountRow, real_ms: int) -> api.Account:
+def _describe(conn: Connection, row: AccountRow, real_ms: int) -> api.Account:
+    return describe(row, real_ms, tasks.total_grandfathered(conn, row.account_id))
+
+
+def describe(row: AccountRow, real_ms: int, grandfathered: int) -> api.Account:
     """Show an account as it stands."""
     ledger = row.ledger
     free_total = ledger.policy.free_devices if ledger.subscribed else 0
@@ -49,7 +54,7 @@ def describe(conn: Connection, row: AccountRow, real_ms: int) -> api.Account:
             left=ledger.left,
             entitled_purchased=ledger.bought + ledger.granted - ledger.purchased_left,  # I1
             entitled_free=free_total - ledger.free_left,  # I2
-            entitled_grandfathered=tasks.total_grandfathered(conn, row.account_id),
+            entitled_grandfathered=grandfathered,
         ),
     )
 
@@ -65,13 +70,13 @@ def open_account(tx: Tx, request: api.OpenAccount) -> api.Account:
         now_ms=tx.real_ms + offset_ms,
         clock_offset_ms=offset_ms,
     )
-    return describe(tx.conn, row, tx.real_ms)
+    return _describe(tx.conn, row, tx.real_ms)
 
 
 def show(conn: Connection, account_id: int, real_ms: int) -> api.Account | Rejection:
     """Show one account."""
     row = accounts.load(conn, account_id)
-    return not_found("account", account_id) if row is None else describe(conn, row, real_ms)
+    return not_found("account", account_id) if row is None else _describe(conn, row, real_ms)
 
 
 def act(tx: Tx, account_id: int, command: ev.Command) -> api.Account | Rejection:
@@ -94,7 +99,7 @@ def act(tx: Tx, account_id: int, command: ev.Command) -> api.Account | Rejection
         tx.then(tx.effects.tell_account, account_id)  # P10: what was held goes on
     loaded = accounts.load(tx.conn, account_id)
     assert loaded is not None
-    return describe(tx.conn, loaded, tx.real_ms)
+    return _describe(tx.conn, loaded, tx.real_ms)
 
 
 def set_charging_date(tx: Tx, account_id: int, at_ms: int | None) -> api.ChargingDate | Rejection:
@@ -103,13 +108,13 @@ def set_charging_date(tx: Tx, account_id: int, at_ms: int | None) -> api.Chargin
     if row is None:
         return not_found("account", account_id)
     known = row.ledger.charging_date_ms
+    if at_ms == known:
+        return api.ChargingDate(charging_date_ms=at_ms, notices=accounts.read_notices(tx.conn, account_id))
     answer = act(tx, account_id, ev.SetChargingDate(at_ms=at_ms))
     if isinstance(answer, Rejection):
         return answer
-    if at_ms != known:
-        accounts.add_notices(
-            tx.conn, row.account_id, tx.real_ms + row.clock_offset_ms, _notice_text(known, at_ms)
-        )
+    now_ms = tx.real_ms + row.clock_offset_ms
+    accounts.add_notices(tx.conn, row.account_id, now_ms, _notice_text(known, at_ms))
     return api.ChargingDate(charging_date_ms=at_ms, notices=accounts.read_notices(tx.conn, account_id))
 
 
@@ -142,6 +147,8 @@ def set_clock(tx: Tx, account_id: int, request: api.SetClock) -> api.Clock | Rej
     now_ms = tx.real_ms + row.clock_offset_ms
     to_ms = now_ms + request.advance_ms if request.advance_ms is not None else request.to_ms
     assert to_ms is not None
+    if to_ms > CLOCK_MAX_MS:
+        return malformed(f"the clock goes to {CLOCK_MAX_MS} ms at most")
     if to_ms < now_ms:
         return conflict(f"the account's clock shows {now_ms}; it is never set back to {to_ms}")
     accounts.save_clock(tx.conn, row.account_id, to_ms - tx.real_ms)

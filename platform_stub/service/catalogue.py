@@ -94,7 +94,7 @@ def register(tx: Tx, product_id: str, requests: Sequence[api.RegisterDevice]) ->
         )
     if (wrong := _wrong_keys(requests)) is not None:
         return wrong
-    taken = sorted(devices.taken_names(tx.conn, product_id).intersection(names))
+    taken = devices.taken_names(tx.conn, product_id, names)
     if taken:
         return conflict(f"{len(taken)} names are taken in product {product_id}: {', '.join(taken[:5])}")
     now_ms = account_now(tx, product.account_id)
@@ -208,7 +208,8 @@ def terminate(tx: Tx, device_id: int) -> api.Device | Rejection:
     devices.change(tx.conn, device_id, terminated_ms=now_ms)
     held = devices.load_entitlement(tx.conn, device_id)
     if held is not None:
-        accounts.append(tx.conn, held.account_id, now_ms, [ev.Ended(device_id=row.device_id)])
+        paid_ms = account_now(tx, held.account_id)  # on the clock of the account that paid (P12)
+        accounts.append(tx.conn, held.account_id, paid_ms, [ev.Ended(device_id=row.device_id)])
     for _tid, task_id in tasks.cancel_jobs_of_device(tx.conn, device_id, now_ms):
         tx.then(tx.effects.jobs_ended, task_id, 1)
     tx.then(tx.effects.close_session, device_id)
@@ -225,6 +226,8 @@ def move(tx: Tx, device_id: int, request: api.MoveDevice) -> api.Device | Reject
         return not_found("product", request.product_id)
     name = request.name or row.name
     holder = devices.load_by_address(tx.conn, request.product_id, name)
+    if holder is not None and holder.device_id == device_id:
+        return show_device(row)
     if holder is not None:
         return conflict(
             f"the name {name} is taken in product {request.product_id} by device {holder.device_id}"

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import msgspec
-from sqlalchemy import and_, select
+from sqlalchemy import Connection, and_, select
 
 from platform_stub.rules.refusals import Reason, Refusal
 from platform_stub.service.answers import Rejection, reject
@@ -39,7 +39,7 @@ def once(
     tx: Tx, request: RequestKey | None, status: int, use_case: Callable[[Tx], msgspec.Struct | Rejection]
 ) -> Done | Rejection:
     """Do a use case, or give the answer it gave before for the same key."""
-    if request is not None and (earlier := _find(tx, request)) is not None:
+    if request is not None and (earlier := find(tx.conn, request)) is not None:
         return earlier
     answer = use_case(tx)
     if isinstance(answer, Rejection):
@@ -59,7 +59,8 @@ def once(
     return done
 
 
-def _find(tx: Tx, request: RequestKey) -> Done | Rejection | None:
+def find(conn: Connection, request: RequestKey) -> Done | Rejection | None:
+    """Find the answer that a key got, or the conflict of a key that was used with another body."""
     query = select(answers).where(
         and_(
             answers.c.account_id == request.account_id,
@@ -67,7 +68,7 @@ def _find(tx: Tx, request: RequestKey) -> Done | Rejection | None:
             answers.c.key == request.key,
         )
     )
-    row = tx.conn.execute(query).one_or_none()
+    row = conn.execute(query).one_or_none()
     if row is None:
         return None
     if row.body_digest != request.body_digest:

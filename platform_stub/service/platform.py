@@ -24,7 +24,7 @@ from platform_stub.store.schema import AnyRow
 T = TypeVar("T")
 
 PAGE: Final = 500
-SESSIONS_PER_DEVICE: Final = 4
+DEVICES_PER_SESSION: Final = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +84,15 @@ class Platform:
         """Look at what is committed."""
         with self.store.read() as conn:
             return query(conn)
+
+    async def read_aside(self, query: Callable[[Connection], T]) -> T:
+        """Take a long look at what is committed, in a thread and on a connection of its own."""
+
+        def look() -> T:
+            with self.store.read_aside() as conn:
+                return query(conn)
+
+        return await asyncio.to_thread(look)
 
     async def close(self) -> None:
         """Commit what is queued and let who waits go."""
@@ -162,7 +171,7 @@ class Platform:
         assert task is not None
         if self._is_held(task.account_id):
             return
-        if task.device_count > SESSIONS_PER_DEVICE * len(self.sessions):
+        if task.device_count > DEVICES_PER_SESSION * len(self.sessions):
             await self._tell_sessions(lambda row: bool(row.task_id == task_id))
             return
         after = 0

@@ -122,6 +122,7 @@ class Batch:
         self._software: dict[int, str] = {}
         self._new_cards: dict[int, tuple[str, str]] = {}
         self._ends: dict[int, int] = {}
+        self._tell: dict[Session, None] = {}
 
     def apply(self, reports: Sequence[Report]) -> None:
         """Read what the reports need, decide them in order, write what changed."""
@@ -179,7 +180,7 @@ class Batch:
             case Started():
                 self._decide_start(report)
             case Listening(session=session):
-                self._tell(session)
+                self._tell[session] = None
             case InformAnswer():
                 self._decide_inform_answer(report)
             case Card():
@@ -211,14 +212,14 @@ class Batch:
 
     def _decide_versions(self, report: Versions) -> None:
         device_id = report.session.device_id
-        known = self._versions.get(device_id, (None, None))
+        stored = self._versions.get(device_id, (None, None))
+        known = (self._firmware.get(device_id, stored[0]), self._software.get(device_id, stored[1]))
         reported = (report.f_version, report.s_version)
         for at, (version, store) in enumerate(zip(reported, (self._firmware, self._software), strict=True)):
             if version is not None and version != known[at]:
                 store[device_id] = version
         merged = (reported[0] or known[0], reported[1] or known[1])
         if merged != known:
-            self._versions[device_id] = merged
             self._note(report.session, None, "version", f"FOTA {merged[0] or '-'}, SOTA {merged[1] or '-'}")
         for job in self._open_of.get(device_id, ()):
             version = reported[0] if job.kind == UpdateKind.FOTA else reported[1]
@@ -226,9 +227,9 @@ class Batch:
                 outcome = moves.signal(job.state, job.step, moves.Signal.TARGET_REPORTED)
                 assert isinstance(outcome, moves.Moved)
                 self._move(job, outcome, "target version reported")
-        report.session.present = True
+        self._tx.then(setattr, report.session, "present", True)
         self._reply(report.session, topics.VERSION_REPLY, report.message_id)
-        self._tell(report.session)
+        self._tell[report.session] = None
 
     def _decide_inform_answer(self, report: InformAnswer) -> None:
         job = self._jobs.get(report.tid)
@@ -291,8 +292,8 @@ class Batch:
         tasks.bind(self._conn, account.account_id, TaskId(job.task_id), policy, allocated, now_ms)
         tasks.count_grandfathered(self._conn, job.task_id)
 
-    def _tell(self, session: Session) -> None:
-        """Tell a device of its pending jobs after the commit: filled when it is present, empty otherwise."""
+    def _tell_pending(self, session: Session) -> None:
+        """Tell a device of its pending jobs, once a batch: filled when it is present by then, empty otherwise."""
         pending = [
             job.facts
             for job in self._open_of.get(session.device_id, ())
@@ -332,3 +333,5 @@ class Batch:
         job_rows.set_cards(self._conn, self._new_cards)
         for task_id, count in self._ends.items():
             self._tx.then(self._tx.effects.jobs_ended, task_id, count)
+        for session in self._tell:
+            self._tell_pending(session)

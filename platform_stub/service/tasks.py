@@ -40,6 +40,8 @@ def create(tx: Tx, account_id: int, request: api.CreateTask) -> api.Task | Rejec
     dialect.choose(tx.conn, request.device_ids)
     if request.verification and tasks.count_chosen(tx.conn) != 1:
         return malformed("a verification is of exactly one device")
+    if request.verification and tasks.has_open_verification(tx.conn, request.package_id):
+        return conflict(f"a verification of package {request.package_id} is under way")
     order = _Order(
         package_id=request.package_id, name=request.name, verification=request.verification, retry_of=None
     )
@@ -165,7 +167,8 @@ def show_page(conn: Connection, account_id: int, before: int | None, limit: int)
     if accounts.load(conn, account_id) is None:
         return not_found("account", account_id)
     rows = tasks.load_page(conn, account_id, before, limit + 1)
-    page = [_describe(row, tasks.job_counts(conn, row.task_id)) for row in rows[:limit]]
+    counts = tasks.job_counts_of(conn, [row.task_id for row in rows[:limit]])
+    page = [_describe(row, counts[row.task_id]) for row in rows[:limit]]
     return api.Tasks(tasks=page, next_before=page[-1].task_id if len(rows) > limit else None)
 
 

@@ -160,7 +160,7 @@ class Writer(Generic[R]):
 
     def _finish(self, work: _Work, outcome: "tuple[Any, Tx] | BaseException") -> None:
         if isinstance(outcome, BaseException):
-            self.failed_commits += 1
+            self._count_failure(outcome)
             if not work.done.cancelled():
                 work.done.set_exception(outcome)
             return
@@ -168,24 +168,41 @@ class Writer(Generic[R]):
         self.commits += 1
         if not work.done.cancelled():
             work.done.set_result(answer)
-        for act in tx.after:
-            act()
+        self._act(tx)
 
     def _write_reports(self) -> None:
         batch, self._reports = self._reports[:GROUP_MAX], self._reports[GROUP_MAX:]
-        reports = [waiting.report for waiting in batch]
-        outcome = self._transact(lambda tx: self._apply(tx, reports))
-        committed = not isinstance(outcome, BaseException)
-        if isinstance(outcome, tuple):
+        outcome = self._commit(batch)
+        if isinstance(outcome, Tx | StoreUnavailable) or len(batch) == 1:
+            self._settle(batch, outcome)
+            return
+        for waiting in batch:  # one of them can't be written: the others must not pay for it
+            self._settle([waiting], self._commit([waiting]))
+
+    def _commit(self, batch: Sequence[_Waiting[R]]) -> Tx | BaseException:
+        outcome = self._transact(lambda tx: self._apply(tx, [waiting.report for waiting in batch]))
+        return outcome if isinstance(outcome, BaseException) else outcome[1]
+
+    def _settle(self, batch: Sequence[_Waiting[R]], outcome: Tx | BaseException) -> None:
+        if isinstance(outcome, Tx):
             self.commits += 1
-            for act in outcome[1].after:
-                act()
+            self._act(outcome)
         else:
-            self.failed_commits += 1
-            if not isinstance(outcome, StoreUnavailable):
-                self._loop.call_exception_handler(
-                    {"message": "a batch of reports failed", "exception": outcome}
-                )
+            self._count_failure(outcome)
             _log.error("%d reports were not committed: %s", len(batch), outcome)
+            if not isinstance(outcome, StoreUnavailable):
+                self._loop.call_exception_handler({"message": "a report failed", "exception": outcome})
         for waiting in batch:
-            waiting.settle(committed)
+            waiting.settle(isinstance(outcome, Tx))
+
+    def _act(self, tx: Tx) -> None:
+        """Do what follows a commit; what fails there is told, and stops nothing else: the commit stands."""
+        for act in tx.after:
+            try:
+                act()
+            except Exception as exc:  # noqa: BLE001 - handed to the loop, which reports it
+                self._loop.call_exception_handler({"message": "after a commit", "exception": exc})
+
+    def _count_failure(self, outcome: BaseException) -> None:
+        if isinstance(outcome, StoreUnavailable):
+            self.failed_commits += 1

@@ -8,6 +8,8 @@ from sqlalchemy import Connection, bindparam, func, select
 from platform_stub.protocol.ids import AccountId
 from platform_stub.store.schema import AnyRow, devices, entitlements, jobs, products, tasks, timeline
 
+NAMES_AT_ONCE = 1_000
+
 _BY_ADDRESS = select(devices).where(
     devices.c.product_id == bindparam("product"),
     devices.c.name == bindparam("name"),
@@ -46,12 +48,17 @@ def load(conn: Connection, device_id: int) -> AnyRow | None:
     return conn.execute(_BY_ID, {"id": device_id}).one_or_none()
 
 
-def taken_names(conn: Connection, product_id: str) -> set[str]:
-    """Read the names of all living devices of a product."""
+def taken_names(conn: Connection, product_id: str, names: Sequence[str]) -> list[str]:
+    """Find which of some names living devices of a product have."""
     query = select(devices.c.name).where(
-        devices.c.product_id == product_id, devices.c.terminated_ms.is_(None)
+        devices.c.product_id == product_id,
+        devices.c.name.in_(bindparam("names", expanding=True)),
+        devices.c.terminated_ms.is_(None),
     )
-    return set(conn.execute(query).scalars())
+    taken: list[str] = []
+    for at in range(0, len(names), NAMES_AT_ONCE):
+        taken += conn.execute(query, {"names": names[at : at + NAMES_AT_ONCE]}).scalars()
+    return sorted(taken)
 
 
 def add(conn: Connection, rows: list[dict[str, Any]]) -> range:

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, Connection, Insert, Integer, Select, bindparam, column, select, table, text
+from sqlalchemy import BigInteger, Connection, Insert, Integer, Select, bindparam, column, table, text
 from sqlalchemy.dialects import postgresql
 
 # The scratch table of a connection: the distinct devices of the task that is being created.
@@ -62,11 +62,6 @@ def choose_failed(conn: Connection, task_id: int, failed_state: int) -> int:
         ),
         {"task": task_id, "state": failed_state},
     ).rowcount
-
-
-def chosen_ids(conn: Connection) -> list[int]:
-    """Read the scratch table."""
-    return list(conn.execute(select(chosen.c.device_id).order_by(chosen.c.device_id)).scalars())
 
 
 def insert_one(conn: Connection, statement: Insert) -> int:

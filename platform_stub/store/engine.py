@@ -6,6 +6,7 @@ sees what is committed. A folder or file that is not ours, is damaged, or is in 
 
 import fcntl
 import os
+import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
@@ -13,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, create_engine, event, select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import URL, Connection, Engine, create_engine, event, select
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import StaticPool
 
 from platform_stub.store.errors import StoreRefused, StoreUnavailable
@@ -22,6 +23,7 @@ from platform_stub.store.schema import PRODUCT, SCHEMA_VERSION, metadata, schema
 
 DATABASE_NAME: Final = "ota-sim.db"
 LOCK_NAME: Final = "lock"
+_ASIDE: Final = ".new-"
 BUSY_TIMEOUT_MS: Final = 5_000
 
 _PRAGMAS: Final = (
@@ -46,6 +48,7 @@ class Store:
         self._writer = _engine(path, "BEGIN IMMEDIATE")
         self._reader = _engine(path, "BEGIN")
         self._glance = _engine(path, None).connect()
+        self._inode = path.stat().st_ino
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -56,7 +59,8 @@ class Store:
         try:
             with self._writer.begin() as conn:
                 yield conn
-        except DBAPIError as exc:
+                self._check_presence()
+        except OperationalError as exc:
             raise StoreUnavailable(f"the database did not take the transaction: {exc.orig}") from exc
 
     @contextmanager
@@ -65,7 +69,7 @@ class Store:
         try:
             with self._reader.begin() as conn:
                 yield conn
-        except DBAPIError as exc:
+        except OperationalError as exc:
             raise StoreUnavailable(f"the database could not be read: {exc.orig}") from exc
 
     @contextmanager
@@ -73,8 +77,29 @@ class Store:
         """Read with single statements, each of which sees what is committed at its time: the cheapest way to look."""
         try:
             yield self._glance
-        except (DBAPIError, sqlite3.Error) as exc:
+        except (OperationalError, sqlite3.OperationalError) as exc:
             raise StoreUnavailable(f"the database could not be read: {exc}") from exc
+
+    @contextmanager
+    def read_aside(self) -> Iterator[Connection]:
+        """Open a view on a connection of its own, for a long look from another thread."""
+        engine = _engine(self.path, "BEGIN")
+        try:
+            with engine.begin() as conn:
+                yield conn
+        except OperationalError as exc:
+            raise StoreUnavailable(f"the database could not be read: {exc.orig}") from exc
+        finally:
+            engine.dispose()
+
+    def _check_presence(self) -> None:
+        """Refuse to commit into a file that was removed: what is acknowledged must be there afterwards (I7)."""
+        try:
+            there = self.path.stat().st_ino == self._inode
+        except OSError:
+            there = False
+        if not there:
+            raise StoreUnavailable(f"{self.path} was removed or replaced; restart on another folder")
 
     def close(self) -> None:
         """Close the connections, then let go of the folder."""
@@ -92,23 +117,37 @@ def open_store(folder: Path) -> Store:
 
     StoreRefused says why a folder was left untouched: in use, not ours, damaged, of another version.
     """
-    _check_folder(folder)
     try:
+        if folder.exists():
+            _check_folder(folder)
         folder.mkdir(parents=True, exist_ok=True)
         lock_fd = _lock(folder)
-    except OSError as exc:
-        raise StoreRefused(
-            f"{folder}: can't be used as data folder: {exc.strerror}. Name another one."
-        ) from exc
+    except (OSError, ValueError) as exc:
+        why = getattr(exc, "strerror", None) or exc
+        raise StoreRefused(f"{folder}: can't be used as data folder: {why}. Name another one.") from exc
     try:
-        path = folder / DATABASE_NAME
-        if path.exists() and path.stat().st_size:
-            _check_database(path)
-            return Store(path, lock_fd)
-        return _create(path, lock_fd)
+        return _open_locked(folder, lock_fd)
+    except (OperationalError, OSError) as exc:
+        os.close(lock_fd)
+        raise StoreRefused(
+            f"{folder}: the database can't be opened for writing: {exc}. Name another folder."
+        ) from exc
     except BaseException:
         os.close(lock_fd)
         raise
+
+
+def _open_locked(folder: Path, lock_fd: int) -> Store:
+    for half_made in folder.glob(f"{_ASIDE}*"):  # of a first start that was killed
+        shutil.rmtree(half_made)
+    path = folder / DATABASE_NAME
+    if not path.exists() or not path.stat().st_size:
+        return _create(path, lock_fd)
+    _check_database(path)
+    store = Store(path, lock_fd)
+    with store.write():
+        pass  # a file that may not be written is found out now
+    return store
 
 
 def open_engine(path: Path) -> Store:
@@ -117,14 +156,13 @@ def open_engine(path: Path) -> Store:
 
 
 def _check_folder(folder: Path) -> None:
-    if not folder.exists():
-        return
     if not folder.is_dir():
         raise StoreRefused(f"{folder}: is a file, not a folder. Name a new or empty folder.")
     names = {entry.name for entry in folder.iterdir()}
-    if names and DATABASE_NAME not in names and names != {LOCK_NAME}:
+    strangers = sorted(name for name in names if name != LOCK_NAME and not name.startswith(_ASIDE))
+    if strangers and DATABASE_NAME not in names:
         raise StoreRefused(
-            f"{folder}: holds other files ({', '.join(sorted(names)[:3])}) and no {DATABASE_NAME}. "
+            f"{folder}: holds other files ({', '.join(strangers[:3])}) and no {DATABASE_NAME}. "
             "Name a new or empty folder."
         )
 
@@ -183,7 +221,7 @@ def _check_version(path: Path, conn: sqlite3.Connection, advice: str) -> None:
 
 def _create(path: Path, lock_fd: int) -> Store:
     """Make the database aside and move it in place: a kill in between leaves no half schema."""
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".new-") as aside:
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=_ASIDE) as aside:
         new = Path(aside) / DATABASE_NAME
         store = Store(new, None)
         try:
@@ -198,7 +236,7 @@ def _create(path: Path, lock_fd: int) -> Store:
 
 def _engine(path: Path, begin: str | None) -> Engine:
     engine = create_engine(
-        f"sqlite:///{path}",
+        URL.create("sqlite", database=str(path)),
         poolclass=StaticPool,
         connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_MS / 1e3},
     )

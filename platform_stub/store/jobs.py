@@ -5,21 +5,20 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select
 
-from platform_stub.protocol.codes import OPEN_STATES, JobState
+from platform_stub.protocol.codes import JobState
 from platform_stub.store.dialect import Glance
 from platform_stub.store.schema import (
     AnyRow,
     accounts,
     devices,
     entitlements,
+    is_open,
     jobs,
     packages,
     products,
     tasks,
-    timeline,
 )
 
-_MAX_OPEN = int(max(OPEN_STATES))
 _FACTS = (
     select(
         jobs.c.tid,
@@ -39,9 +38,9 @@ _FACTS = (
     .join(packages, packages.c.package_id == tasks.c.package_id)
 )
 _BY_TIDS = _FACTS.where(jobs.c.tid.in_(bindparam("tids", expanding=True)))
-_OPEN_OF_DEVICES = _FACTS.where(
-    jobs.c.device_id.in_(bindparam("devices", expanding=True)), jobs.c.state <= _MAX_OPEN
-).order_by(jobs.c.tid)
+_OPEN_OF_DEVICES = _FACTS.where(jobs.c.device_id.in_(bindparam("devices", expanding=True)), is_open).order_by(
+    jobs.c.tid
+)
 _PENDING_OF_TASK = _FACTS.where(
     jobs.c.task_id == bindparam("task"),
     jobs.c.state == int(JobState.PENDING),
@@ -52,7 +51,6 @@ _MOVE = (
     .where(jobs.c.tid == bindparam("b_tid"))
     .values(state=bindparam("b_state"), step=bindparam("b_step"), updated_ms=bindparam("b_now"))
 )
-_NOTE = timeline.insert()
 _FIRMWARE = (
     devices.update().where(devices.c.device_id == bindparam("b_id")).values(f_version=bindparam("b_v"))
 )
@@ -145,12 +143,6 @@ def move(conn: Connection, rows: list[dict[str, Any]]) -> None:
     """Write jobs' new states: b_tid, b_state, b_step, b_now."""
     if rows:
         conn.execute(_MOVE, rows)
-
-
-def note(conn: Connection, rows: list[dict[str, Any]]) -> None:
-    """Add timeline entries: device_id, tid, at_ms, what, detail."""
-    if rows:
-        conn.execute(_NOTE, rows)
 
 
 def set_versions(conn: Connection, firmware: dict[int, str], software: dict[int, str]) -> None:

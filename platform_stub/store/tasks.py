@@ -19,19 +19,16 @@ from sqlalchemy import (
     literal,
     or_,
     select,
-    text,
 )
 
-from platform_stub.protocol.codes import OPEN_STATES, JobState, UpdateKind
+from platform_stub.protocol.codes import JobState, UpdateKind
 from platform_stub.protocol.ids import AccountId, PackageId, ProductId, TaskId
 from platform_stub.protocol.operator import Policy
 from platform_stub.rules import events as ev
 from platform_stub.rules.licensing import allocation_order
 from platform_stub.rules.refusals import OFFENDERS_SHOWN, Offenders
 from platform_stub.store.dialect import chosen, insert_one
-from platform_stub.store.schema import AnyRow, devices, entitlements, jobs, journal, tasks
-
-_MAX_OPEN = max(OPEN_STATES)
+from platform_stub.store.schema import AnyRow, devices, entitlements, is_open, jobs, journal, tasks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +106,7 @@ def busy_condition(kind: UpdateKind) -> ColumnElement[bool]:
         .where(
             jobs.c.device_id == chosen.c.device_id,
             jobs.c.kind == int(kind),
-            jobs.c.state <= text(str(int(_MAX_OPEN))),  # a literal, or the partial index is not seen
+            is_open,
         )
     )
 
@@ -209,7 +206,7 @@ def bind(
                 journal.c.source,
                 journal.c.task_id,
                 journal.c.at_ms,
-            ).where(journal.c.seq > before),
+            ).where(journal.c.seq > before, journal.c.task_id == task_id, journal.c.kind == "bound"),
         )
     )
 
@@ -236,6 +233,29 @@ def job_counts(conn: Connection, task_id: int) -> dict[JobState, int]:
     return {JobState(state): count for state, count in conn.execute(_COUNTS, {"id": task_id})}
 
 
+def job_counts_of(conn: Connection, task_ids: Sequence[int]) -> dict[int, dict[JobState, int]]:
+    """Count the jobs of several tasks by state."""
+    query = (
+        select(jobs.c.task_id, jobs.c.state, func.count())
+        .where(jobs.c.task_id.in_(task_ids))
+        .group_by(jobs.c.task_id, jobs.c.state)
+    )
+    counts: dict[int, dict[JobState, int]] = {task_id: {} for task_id in task_ids}
+    for task_id, state, count in conn.execute(query):
+        counts[task_id][JobState(state)] = count
+    return counts
+
+
+def has_open_verification(conn: Connection, package_id: int) -> bool:
+    """Whether a verification of the package is under way."""
+    query = (
+        select(jobs.c.tid)
+        .join(tasks, tasks.c.task_id == jobs.c.task_id)
+        .where(tasks.c.package_id == package_id, tasks.c.verification, is_open)
+    )
+    return conn.execute(query.limit(1)).first() is not None
+
+
 def load_jobs(
     conn: Connection, task_id: int, state: JobState | None, after: int, limit: int
 ) -> Sequence[AnyRow]:
@@ -248,13 +268,13 @@ def load_jobs(
 
 def cancel_open_jobs(conn: Connection, task_id: int, now_ms: int) -> list[tuple[int, int]]:
     """Cancel a task's open jobs (P9); answers (tid, task id) of each."""
-    where = and_(jobs.c.task_id == task_id, jobs.c.state <= int(_MAX_OPEN))
+    where = and_(jobs.c.task_id == task_id, is_open)
     return _cancel(conn, where, now_ms)
 
 
 def cancel_jobs_of_device(conn: Connection, device_id: int, now_ms: int) -> list[tuple[int, int]]:
     """Cancel a terminated device's open jobs (P9); answers (tid, task id) of each."""
-    where = and_(jobs.c.device_id == device_id, jobs.c.state <= int(_MAX_OPEN))
+    where = and_(jobs.c.device_id == device_id, is_open)
     return _cancel(conn, where, now_ms)
 
 
@@ -274,6 +294,12 @@ def count_grandfathered(conn: Connection, task_id: int) -> None:
     conn.execute(
         tasks.update().where(tasks.c.task_id == task_id).values(grandfathered=tasks.c.grandfathered + 1)
     )
+
+
+def grandfathered_by_account(conn: Connection) -> dict[int, int]:
+    """Count the devices that tasks grandfathered, for every account that has a task."""
+    query = select(tasks.c.account_id, func.sum(tasks.c.grandfathered)).group_by(tasks.c.account_id)
+    return {row[0]: int(row[1]) for row in conn.execute(query)}
 
 
 def total_grandfathered(conn: Connection, account_id: int) -> int:

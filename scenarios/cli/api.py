@@ -51,8 +51,8 @@ def api(
     """
     if body is not None and file is not None:
         raise click.UsageError("give either JSON or --file, not both")
-    if not path.startswith("/"):
-        raise click.UsageError(f"PATH begins with a slash, such as /v1/accounts, not {path!r}")
+    if not path.startswith("/") or path.startswith("//"):
+        raise click.UsageError(f"PATH begins with one slash, such as /v1/accounts, not {path!r}")
     content, media = _body(body, file)
     status, text, kind = asyncio.run(_call(http, method.upper(), path, content, media, key))
     click.echo(text if compact or kind != "application/json" else _pretty(text))

@@ -22,7 +22,7 @@ INTERRUPTED: Final = 130
 DEMO_TOKEN_S: Final = 10 * 365 * 86_400 - 86_400
 
 
-class AddressType(click.ParamType):
+class AddressType(click.ParamType[tuple[str, int]]):
     """HOST:PORT; port 0 is any free one."""
 
     name = "HOST:PORT"
@@ -100,8 +100,7 @@ def _stop(stop: asyncio.Future[int], exit_code: int) -> None:
 
 
 async def _show_demo(stub: Stub) -> None:
-    demo = await make_demo(stub)
-    account, product, devices = demo
+    account, product, devices, package = await make_demo(stub)
     click.echo()
     click.echo(
         f"demo account {account.account_id}: {account.licences.left} licences left, charged from now on"
@@ -129,12 +128,12 @@ async def _show_demo(stub: Stub) -> None:
     click.echo("and update them:")
     ids = ",".join(str(device.device_id) for device in devices)
     click.echo(f"  ota-sim api --http {http} POST /v1/accounts/{account.account_id}/tasks "
-               f"'{{\"package_id\":1,\"device_ids\":[{ids}]}}'")  # fmt: skip
+               f"'{{\"package_id\":{package.package_id},\"device_ids\":[{ids}]}}'")  # fmt: skip
     click.echo()
 
 
-async def make_demo(stub: Stub) -> tuple[api.Account, api.Product, list[api.Device]]:
-    """Make the demo over the operator API, as a user would; a data folder that has accounts keeps its first one."""
+async def make_demo(stub: Stub) -> tuple[api.Account, api.Product, list[api.Device], api.Package]:
+    """Make the demo over the operator API, as a user would; in a kept folder it is one account more."""
     from aiohttp import ClientSession  # noqa: PLC0415 - only --demo needs a client
 
     async with ClientSession(stub.http_url) as session:
@@ -167,4 +166,4 @@ async def make_demo(stub: Stub) -> tuple[api.Account, api.Product, list[api.Devi
             "application/octet-stream",
         )
         await call(api.Package, f"/v1/packages/{package.package_id}/verification-skip")
-        return account, product, registered.devices
+        return account, product, registered.devices, package

@@ -25,7 +25,7 @@ async def test_devices_finish_after_a_kill_in_the_middle_of_a_task(serve, tmp_pa
     http, mqtt = process.http_address, process.mqtt_address
     operator = Operator(http)
     base, _, devices, package = await in_thread(operator.shop, DEVICES, grant=DEVICES, size=60_000)
-    profile = Profile(chunk_bytes=4_000, backoff_base_ms=50, backoff_cap_ms=400)
+    profile = Profile(chunk_bytes=4_000, backoff_base_ms=50, backoff_max_ms=400)
     endpoint = Endpoint(http_address=http, mqtt_address=mqtt)
     async with Fleet(endpoint, identities(devices), seed=7, profile=profile) as fleet:
         await fleet.ready(30)

@@ -1,17 +1,20 @@
 """`ota-sim serve` as its users run it: the demo's own lines, Ctrl-C, a restart, and what stands in its way."""
 
+import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from scenarios.auditor import audit_database
 from tests.end_to_end.conftest import Operator
 
+ROOT = Path(__file__).resolve().parents[2]
 ANY = ("--http", "127.0.0.1:0", "--mqtt", "127.0.0.1:0")
 
 
@@ -25,7 +28,10 @@ def shell(line):
     """Run a line that the demo printed, as its reader would."""
     tool = f"{sys.executable} -m scenarios.cli"
     line = tool + line.removeprefix("ota-sim") if line.startswith("ota-sim ") else line
-    return subprocess.run(line, shell=True, capture_output=True, text=True, timeout=60, check=False)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        line, env=environment, shell=True, capture_output=True, text=True, timeout=60, check=False
+    )
 
 
 def test_every_line_of_the_demo_works_as_printed(serve, tmp_path, monkeypatch):
@@ -39,7 +45,7 @@ def test_every_line_of_the_demo_works_as_printed(serve, tmp_path, monkeypatch):
     assert shell(export).returncode == 0
     devices = subprocess.Popen(
         f"exec {sys.executable} -m scenarios.cli{fleet.removeprefix('ota-sim')} --until idle",
-        shell=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)}, shell=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     created = shell(update)
     assert created.returncode == 0, created.stdout + created.stderr

@@ -107,6 +107,14 @@ async def test_a_cancelled_job_is_not_downloaded(shop):
     assert (headers["Ota-Errno"], body) == ("5", b"")
 
 
+@pytest.mark.parametrize("method", ["HEAD", "POST", "DELETE"])
+async def test_only_get_downloads(shop, method):
+    path = f"/fuse-ota/{shop.product}/{shop.devices[0]['name']}/{shop.tids[0]}/download"
+    async with shop.session.request(method, path, headers={"Authorization": shop.token()}) as reply:
+        assert reply.status == 405
+    assert await shop.state() == "pending"
+
+
 async def raw(shop, request):
     reader, writer = await asyncio.open_connection(*shop.stub.http_address)
     writer.write(request)

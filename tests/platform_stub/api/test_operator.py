@@ -108,6 +108,14 @@ async def test_the_same_key_again_gives_the_same_answer_and_does_nothing(client)
     assert (status, answer["code"]) == (409, "idempotency_conflict")
 
 
+async def test_a_key_that_was_seen_is_judged_before_the_body(client):
+    """P16: even a malformed body is a conflict then."""
+    base, _, _, order = await client.shop()
+    await client.ok("POST", f"{base}/tasks", order, Idempotency_Key="k")
+    status, answer = await client("POST", f"{base}/tasks", "{", Idempotency_Key="k")
+    assert (status, answer["code"]) == (409, "idempotency_conflict")
+
+
 async def test_a_refusal_is_not_kept_for_its_key(client):
     """P13: the same key is decided again."""
     base, *_ = await client.shop()
@@ -161,6 +169,12 @@ async def test_many_creations_at_once_never_take_more_than_there_is(client):
         ("POST", "/v1/accounts/1/licences/purchases", {"count": 0}, 400, "malformed", "$.count"),
         ("POST", "/v1/accounts/1/tasks", {"package_id": 1, "device_ids": []}, 400, "malformed", "$.device_ids"),
         ("GET", "/v1/accounts/1/journal?limit=many", None, 400, "malformed", "limit"),
+        ("POST", "/v1/accounts/1/tasks", {"package_id": 2**63, "device_ids": [1]}, 400, "malformed", "$.package_id"),
+        ("POST", "/v1/accounts/1/tasks", {"package_id": 1, "device_ids": [2**63]}, 400, "malformed", "$.device_ids"),
+        ("POST", "/v1/accounts", {"policy": {"free_devices": 2**63}}, 400, "malformed", "free_devices"),
+        ("POST", "/v1/accounts/1/products", {"product_id": "abc\n"}, 400, "malformed", "product_id"),
+        ("PUT", "/v1/accounts/1/clock", {"advance_ms": 2**53}, 400, "malformed", "at most"),
+        ("GET", "/v1/accounts/01", None, 404, "not_found", "account '01'"),
         ("PUT", "/v1/accounts/1/clock", {}, 400, "malformed", "to_ms or advance_ms"),
         ("PUT", "/v1/accounts/1/clock", {"to_ms": 5}, 409, "conflict", "never set back"),
         ("POST", "/v1/accounts/1/subscription", None, 409, "conflict", "subscribed already"),
@@ -190,7 +204,19 @@ async def test_a_list_of_devices_is_taken_whole_or_not_at_all(client):
     )
     assert (status, answer["code"]) == (409, "conflict")
     status, answer = await client("POST", f"/v1/products/{product}/devices", "nam\nd0\n", media="text/csv")
-    assert "no column is named nam" in answer["message"]
+    assert "no column is named 'nam'" in answer["message"]
+
+
+async def test_a_name_ends_where_it_ends(client):
+    _, product, _, _ = await client.shop()
+    line = json.dumps({"name": "a\n"})
+    status, answer = await client(
+        "POST", f"/v1/products/{product}/devices", line, media="application/x-ndjson"
+    )
+    assert (status, answer["code"]) == (400, "malformed")
+    path = f"/v1/products/{product}/packages?kind=FOTA&name=q&target=2.0%0A"
+    status, answer = await client("POST", path, b"x", media="application/octet-stream")
+    assert (status, answer["code"]) == (400, "malformed")
 
 
 async def test_card_numbers_keep_their_leading_zeros(client):

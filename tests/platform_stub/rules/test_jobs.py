@@ -41,6 +41,19 @@ def test_the_step_that_led_here_repeated_writes_nothing(state, step):
     assert report(led_to, step, step) == Moved(state=led_to, step=step, changed=False)
 
 
+@pytest.mark.parametrize("state", JobState)
+def test_a_repeated_step_is_no_success_where_it_did_not_lead(state):
+    """A job that was cancelled, expired or completed otherwise after its step 101: the step led elsewhere."""
+    for step in range(300):
+        if signal_of(step) is None:
+            continue
+        led_here = any(LEGAL_STEPS.get((was, step)) is state for was in (P, D, U))
+        answer = report(state, step, step)
+        assert (answer == Moved(state=state, step=step, changed=False)) == led_here, (state, step)
+        if state in ENDED and not led_here:
+            assert answer is StepRefusal.FINISHED
+
+
 def test_another_step_after_the_end_is_refused():
     assert report(S, 201, 205) is StepRefusal.FINISHED
     assert report(F, 205, 201) is StepRefusal.FINISHED

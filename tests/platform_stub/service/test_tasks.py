@@ -181,6 +181,26 @@ def test_a_moved_device_keeps_id_and_entitlement(desk, shop):
     assert ("close_session", devices[0]) in desk.asked.calls
 
 
+def test_the_end_of_an_entitlement_is_on_the_payers_clock(desk, shop):
+    """P12: a device that moved away is terminated; the journal of who paid stays in order."""
+    account, product, devices = shop
+    desk.write(accounts.set_clock, account, api.SetClock(advance_ms=1_000_000))
+    desk.task(account, desk.package(product), devices[:1])
+    other = desk.open(free_devices=0)
+    desk.write(catalogue.move, devices[0], api.MoveDevice(product_id=desk.product(other)))
+    desk.write(catalogue.terminate, devices[0])
+    lines = desk.read(account_rows.read_journal, account)
+    assert lines[-1].kind == "ended"
+    assert [line.at_ms for line in lines] == sorted(line.at_ms for line in lines)
+
+
+def test_one_verification_of_a_package_at_a_time(desk, shop):
+    account, product, devices = shop
+    package = desk.package(product, skip=False)
+    desk.task(account, package, devices[:1], verification=True)
+    assert code(desk.task(account, package, devices[1:2], verification=True)) is api.ErrorCode.CONFLICT
+
+
 def test_before_the_charging_date_devices_are_free_for_life(desk):
     """B1, B8, P4: grandfathered before the date, charged from exactly the date on."""
     account = desk.open(free_devices=0, charging_date_ms=desk.real_ms + 1000)

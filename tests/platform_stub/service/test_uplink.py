@@ -420,19 +420,103 @@ async def test_who_waits_for_a_task_is_woken_when_its_last_job_ends(field):
 
 
 async def test_a_commit_that_fails_is_settled_as_such_and_answers_nothing(field):
-    """Decision 3: no reply and no PUBACK before a commit; the next report works again."""
+    """Decision 3: no reply and no PUBACK before a commit; when there is room again, the next report works."""
     session = await ready(field)
     task = await field.task()
     tid = field.radio.take()[-1][2]["params"]["tid"]
     with field.platform.store.write() as conn:
-        conn.exec_driver_sql(
-            "CREATE TEMP TRIGGER full BEFORE INSERT ON timeline BEGIN SELECT RAISE(ABORT, 'disk full'); END"
-        )
-    settled = await field.send(session, topics.STATUS, {"id": "s", "params": {"tid": tid, "step": 201}})
-    assert not settled
+        pages = conn.exec_driver_sql("PRAGMA page_count").scalar()
+        conn.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+    settled = [True]
+    while settled[-1]:  # until the disk is full
+        message = {"id": "c", "params": {"iccid": {"value": f"{len(settled)}"}}}
+        settled.append(await field.send(session, topics.PROPERTY_POST, message))
+        assert len(settled) < 5_000
+    field.radio.take()
+    assert not await field.send(session, topics.STATUS, {"id": "s", "params": {"tid": tid, "step": 201}})
     assert field.radio.take() == []
     assert field.state(task) == {"pending": 1}
+    assert field.platform.counts().failed_commits >= 2
     with field.platform.store.write() as conn:
-        conn.exec_driver_sql("DROP TRIGGER full")
+        conn.exec_driver_sql("PRAGMA max_page_count = 100000")
     assert await field.status(session, tid, 201) == 200
     assert field.state(task) == {"success": 1}
+
+
+async def test_a_report_that_can_not_be_written_costs_its_own_device_only(field, caplog):
+    """One message must not take the whole batch with it."""
+    first, second = await ready(field, 0), await ready(field, 1)
+    with field.platform.store.write() as conn:
+        conn.exec_driver_sql(
+            "CREATE TEMP TRIGGER poison BEFORE UPDATE OF iccid ON devices WHEN new.iccid = '666' "
+            "BEGIN SELECT RAISE(ABORT, 'poison'); END"
+        )
+    told = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["message"]))
+    settled = await asyncio.gather(
+        *(
+            field.send(session, topics.PROPERTY_POST, {"id": "c", "params": {"iccid": {"value": value}}})
+            for session, value in ((first, "111"), (second, "666"))
+        )
+    )
+    assert settled == [True, False]
+    assert field.device(0).iccid == "111"
+    assert told == ["a report failed"]
+
+
+@pytest.mark.parametrize("tid", [2**63, 2**70, -1])
+async def test_a_tid_beyond_64_bits_is_answered_and_harms_nobody(field, tid):
+    first, second = await ready(field, 0), await ready(field, 1)
+    settled = await asyncio.gather(
+        field.send(first, topics.STATUS, {"id": "s", "params": {"tid": tid, "step": 1}}),
+        field.send(second, topics.PROPERTY_POST, {"id": "c", "params": {"iccid": {"value": "1"}}}),
+    )
+    assert settled == [True, True]
+    assert {(name, message["code"]) for name, _, message in field.radio.take()} == {
+        ("d0", 12015),
+        ("d1", 200),
+    }
+
+
+async def test_a_version_reported_right_after_a_success_is_what_counts(field):
+    """A device that rolled back says so in the same breath; P7 is judged on what it runs."""
+    session = await ready(field)
+    await field.task()
+    tid = field.radio.take()[-1][2]["params"]["tid"]
+    await asyncio.gather(
+        field.send(session, topics.STATUS, {"id": "s", "params": {"tid": tid, "step": 201}}),
+        field.send(session, topics.VERSION, {"id": "v", "params": {"f_version": "1.0"}}),
+    )
+    assert field.device().f_version == "1.0"
+
+
+async def test_a_cancelled_jobs_step_is_not_repeated_into_a_success(field):
+    session = await ready(field)
+    task = await field.task()
+    tid = field.radio.take()[-1][2]["params"]["tid"]
+    assert await field.status(session, tid, 101) == 200
+    await field.write(tasks.cancel, task.task_id)
+    assert await field.status(session, tid, 101) == 20
+
+
+async def test_a_device_that_comes_back_is_told_once(field):
+    """SUBSCRIBE and the version report mostly share a batch."""
+    await field.task()
+    session = field.connect()
+    field.platform.uplink.subscribed(session, True)
+    sent = await field.version(session, f_version="1.0")
+    assert [suffix for _, suffix, _ in sent].count(topics.INFORM) == 1
+
+
+async def test_what_fails_after_a_commit_leaves_it_acknowledged(field):
+    session = await ready(field)
+    told = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["message"]))
+
+    def broken(*_):
+        raise RuntimeError("the broker is broken")
+
+    field.radio.publish = broken
+    assert await field.send(session, topics.VERSION, {"id": "v", "params": {"f_version": "1.1"}})
+    assert told == ["after a commit"]
+    assert field.device().f_version == "1.1"

@@ -1,11 +1,13 @@
 """Opening the store: new, again, foreign, damaged, in use, of another version."""
 
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 
 from platform_stub.store.engine import DATABASE_NAME, open_store, schema_version
 from platform_stub.store.errors import StoreRefused, StoreUnavailable
@@ -56,7 +58,7 @@ def test_the_database_refuses_negative_licences(tmp_path, column):
     values = dict.fromkeys(("bought", "granted", "purchased_left", "free_left", "balance_fen"), 0) | {
         column: -1
     }
-    with pytest.raises(StoreUnavailable, match="CHECK"), store.write() as conn:
+    with pytest.raises(IntegrityError, match="CHECK"), store.write() as conn:
         conn.execute(accounts.insert().values(
             name="a", access_key="k", policy="{}", opened_ms=0, clock_offset_ms=0, subscribed=False, **values))  # fmt: skip
     store.close()
@@ -125,6 +127,38 @@ def test_what_is_not_ours_is_refused_untouched(tmp_path, make, says):
     with pytest.raises(StoreRefused, match=says):
         open_store(tmp_path)
     assert snapshot(tmp_path) == before
+
+
+def test_a_first_start_that_was_killed_is_started_again(tmp_path):
+    (tmp_path / ".new-abc").mkdir()
+    (tmp_path / ".new-abc" / DATABASE_NAME).write_bytes(b"half")
+    (tmp_path / "lock").write_text("12345")
+    open_store(tmp_path).close()
+    assert not (tmp_path / ".new-abc").exists()
+
+
+@pytest.mark.parametrize("name", ["a?b=c", "p%20q", "r#s", "t u"])
+def test_a_path_is_taken_as_it_is(tmp_path, name):
+    open_store(tmp_path / name).close()
+    open_store(tmp_path / name).close()
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("name", ["n" * 300, "nul\0"])
+def test_a_path_that_can_not_be(tmp_path, name):
+    with pytest.raises(StoreRefused, match="can't be used as data folder"):
+        open_store(tmp_path / name)
+
+
+def test_nothing_is_acknowledged_into_a_removed_folder(tmp_path):
+    """I7: a commit to a file without a name would be gone at the end."""
+    store = open_store(tmp_path / "data")
+    with store.write() as conn:
+        conn.execute(accounts.delete())
+    shutil.rmtree(tmp_path / "data")
+    with pytest.raises(StoreUnavailable, match="was removed"), store.write() as conn:
+        conn.execute(accounts.delete())
+    store.close()
 
 
 def test_a_file_is_no_folder(tmp_path):
