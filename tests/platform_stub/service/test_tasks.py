@@ -52,7 +52,7 @@ def test_a_device_named_twice_counts_once(desk, shop):
 
 
 def test_licensed_devices_cost_nothing_for_either_kind(desk, shop):
-    """B6, B14: SOTA after FOTA, and a mix of licensed and unlicensed."""
+    """B3, B6, B14: SOTA after FOTA, and a mix of licensed and unlicensed."""
     account, product, devices = shop
     desk.task(account, desk.package(product), devices[:3])
     mixed = desk.task(account, desk.package(product, "5.0", UpdateKind.SOTA), devices)
