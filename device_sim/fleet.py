@@ -12,7 +12,7 @@ trace. A mistake in this program stops the whole fleet, and every wait raises it
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Final, Self
 
@@ -66,6 +66,7 @@ class Fleet:
         self.dialler: Dialler
         self.pool: HttpPool
         self._target = target
+        self._mqtt_host = ""
         self._connects_in_flight = connects_in_flight
         self._downloads_in_flight = downloads_in_flight
         self._identities = list(identities)
@@ -82,9 +83,8 @@ class Fleet:
         self._claim(len(self._identities))
         mqtt, http = await resolve(self._target.mqtt_address), await resolve(self._target.http_address)
         self.alarm = Alarm(asyncio.get_running_loop())
-        self.dialler = Dialler(
-            mqtt, self._connects_in_flight, source_addresses(mqtt[0], len(self._identities))
-        )
+        self._mqtt_host = mqtt[0]
+        self.dialler = Dialler(mqtt, self._connects_in_flight)
         self.pool = HttpPool(
             http,
             self._downloads_in_flight,
@@ -121,18 +121,22 @@ class Fleet:
         many, and why the first of them are not.
         """
         census = self._census
+        for agent in self._agents.values():
+            if agent.refusals:  # what was refused before may have been mended since
+                agent.refusals = 0
+                census.moved(agent)
 
         def settled() -> bool:
             return census.present + census.hopeless >= len(self._agents)
 
         await census.wait(settled, timeout_s)
         if census.present < len(self._agents):
-            raise FleetError(self._behind("not ready", timeout_s, lambda agent: not agent.device.is_present))
+            raise FleetError(self._behind("not ready", lambda agent: not agent.device.is_present))
 
     async def idle(self, timeout_s: float) -> None:
         """Wait until no device has a job under way and nothing is unanswered; FleetError when it takes too long."""
         if not await self._census.wait(lambda: not self._census.busy, timeout_s):
-            raise FleetError(self._behind("still busy", timeout_s, lambda agent: agent.device.is_busy))
+            raise FleetError(self._behind("still busy", lambda agent: agent.device.is_busy))
 
     # what happens to devices
 
@@ -151,7 +155,7 @@ class Fleet:
             agent.handle(CardReplaced(iccid, imsi), self.alarm.now_ms())
         if not await self._census.wait(lambda: not self._census.cards_unposted, timeout_s):
             raise FleetError(
-                self._behind("without an answer to their card", timeout_s, lambda a: a.device.card_unposted)
+                self._behind("without an answer to their card", lambda a: a.device.card_unposted)
             )
 
     def add(self, identities: Iterable[Identity]) -> None:
@@ -259,10 +263,14 @@ class Fleet:
         self.alarm.stop()
         self.dialler.stop()
         self.pool.stop()
+        for each in self._agents.values():
+            if each.link is not None:
+                each.link.abort()
         self._census.fail(self._failure)
 
-    def _enlist(self, identities: Iterable[Identity]) -> None:
+    def _enlist(self, identities: Sequence[Identity]) -> None:
         now_ms = self.alarm.now_ms()
+        self.dialler.sources = source_addresses(self._mqtt_host, len(self._agents) + len(identities))
         for identity in identities:
             agent = self._agents[identity.device_id] = Agent(self, identity)
             agent.handle(PowerOn(), now_ms)
@@ -288,11 +296,11 @@ class Fleet:
             raise UsageFault(f"{len(unknown)} device IDs are not in this fleet: {shown}")
         return [self._agents[device_id] for device_id in wanted]
 
-    def _behind(self, what: str, timeout_s: float, is_behind: Callable[[Agent], bool]) -> str:
+    def _behind(self, what: str, is_behind: Callable[[Agent], bool]) -> str:
         behind = [agent for agent in self._agents.values() if is_behind(agent)]
         first = "; ".join(self._why(agent) for agent in behind[:_NAMED_MAX])
         more = "; ..." if len(behind) > _NAMED_MAX else ""
-        return f"{len(behind):,} of {len(self._agents):,} devices are {what} after {timeout_s:g} s: {first}{more}"
+        return f"{len(behind):,} of {len(self._agents):,} devices are {what}: {first}{more}"
 
     def _why(self, agent: Agent) -> str:
         device, device_id = agent.device, agent.identity.device_id

@@ -193,8 +193,8 @@ _CHECKS: Final[Mapping[str, Callable[[str], str]]] = MappingProxyType(
         "product_id": _as(operator.ProductKey, "1-32 letters and digits"),
         "name": _as(operator.Name, "1-64 of A-Z a-z 0-9 _ -"),
         "key": _key_fault,
-        "iccid": _as(operator.CardNumber, "up to 32 letters and digits"),
-        "imsi": _as(operator.CardNumber, "up to 32 letters and digits"),
+        "iccid": _as(messages.CardNumber, "up to 32 letters and digits"),
+        "imsi": _as(messages.CardNumber, "up to 32 letters and digits"),
         "f_version": _as(messages.Version, "1-20 of A-Z a-z 0-9 _ . -"),
         "s_version": _as(messages.Version, "1-20 of A-Z a-z 0-9 _ . -"),
     }

@@ -5,7 +5,6 @@ Addresses are resolved once. Limits are said aloud: a fleet that does not fit is
 
 import asyncio
 import contextlib
-import ipaddress
 import resource
 import socket
 from dataclasses import dataclass
@@ -54,11 +53,6 @@ def source_addresses(host: str, devices: int) -> tuple[str, ...]:
     if devices <= DEVICES_PER_SOURCE or host != "127.0.0.1":
         return ()
     return tuple(f"127.0.0.{at + 2}" for at in range(-(-devices // DEVICES_PER_SOURCE)))
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a numeric address is this machine's own."""
-    return ipaddress.ip_address(host.partition("%")[0]).is_loopback
 
 
 def claim_descriptors(devices: int, downloads: int, *, shared: bool) -> None:

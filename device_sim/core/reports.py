@@ -29,7 +29,7 @@ def report_version(state: State, now_ms: int, out: list[Effect]) -> None:
 def report_card(state: State, now_ms: int, out: list[Effect]) -> None:
     """Tell the card's numbers (B9)."""
     params = messages.CardParams(
-        iccid=messages.TextValue(value=state.iccid), imsi=messages.TextValue(value=state.imsi)
+        iccid=messages.CardValue(value=state.iccid), imsi=messages.CardValue(value=state.imsi)
     )
     message_id = _next_id(state)
     payload = messages.encode(messages.PropertyPost(id=message_id, params=params))

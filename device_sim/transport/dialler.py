@@ -6,6 +6,7 @@ An accept queue is short (100 at many servers) and a SYN that finds it full cost
 
 import asyncio
 import errno
+import os
 from collections import deque
 from typing import Final, Protocol
 
@@ -31,20 +32,25 @@ class Caller(Protocol):
 
 
 class Dialler:
-    """Opens connections to one address. A caller holds its slot from the dial to `release`."""
+    """Opens connections to one address. A caller holds its slot from the dial to `release`.
+
+    `sources` are the local addresses to use in turn; none leaves the choice to the system.
+    """
 
     def __init__(self, address: Address, in_flight_max: int, sources: tuple[str, ...] = ()) -> None:
         self._address = address
         self._in_flight_max = in_flight_max
-        self._sources = sources
+        self.sources = sources
         self._dialled = 0
+        self._stopped = False
         self._waiting: deque[Caller] = deque()
         self._in_flight: dict[Caller, asyncio.Task[None] | None] = {}
 
     def request(self, caller: Caller) -> None:
         """Open a connection when it is the caller's turn."""
-        self._waiting.append(caller)
-        self._pump()
+        if not self._stopped:
+            self._waiting.append(caller)
+            self._pump()
 
     def release(self, caller: Caller) -> None:
         """Let the next one have the slot: the connection is good, or has ended."""
@@ -64,7 +70,8 @@ class Dialler:
         self.release(caller)
 
     def stop(self) -> None:
-        """Give all up."""
+        """Give all up, and take no more."""
+        self._stopped = True
         self._waiting.clear()
         tasks, self._in_flight = list(self._in_flight.values()), {}
         for task in tasks:
@@ -78,7 +85,7 @@ class Dialler:
 
     async def _dial(self, caller: Caller) -> None:
         self._dialled += 1
-        source = self._sources[self._dialled % len(self._sources)] if self._sources else None
+        source = self.sources[self._dialled % len(self.sources)] if self.sources else None
         host, port = self._address
         try:
             stream = caller.make_stream()
@@ -89,7 +96,10 @@ class Dialler:
             if exc.errno in _OUT_OF_DESCRIPTORS:
                 caller.crashed(EnvironmentFault(f"no descriptor left for a connection to {host}:{port}"))
             else:
-                caller.dial_failed(f"{host}:{port}: {exc.strerror or exc}")
+                reason = (
+                    os.strerror(exc.errno) if exc.errno else str(exc)
+                )  # asyncio puts the address in its place
+                caller.dial_failed(f"{host}:{port}: {reason}")
         except Exception as exc:  # noqa: BLE001 - it is passed on, and stops the fleet
             caller.crashed(exc)
         finally:

@@ -302,6 +302,11 @@ class HttpConnection(Stream):
 
     # the parser
 
+    def on_message_begin(self) -> None:
+        """Note bytes that follow a whole answer."""
+        if self._complete_now or self._phase is not Phase.AWAITING_HEAD:
+            self._violation = "bytes that nobody asked for"
+
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep what a download needs."""
         field = _KEPT.get(name.lower())
@@ -310,8 +315,6 @@ class HttpConnection(Stream):
 
     def on_headers_complete(self) -> None:
         """Note that the answer began."""
-        if self._phase is not Phase.AWAITING_HEAD or self._began_now:
-            self._violation = "an answer to no request"
         self._began_now = True
 
     def on_body(self, body: bytes) -> None:
@@ -332,11 +335,11 @@ class HttpConnection(Stream):
             self._violation = f"what came is no HTTP answer: {exc}"
         if self._phase is Phase.IDLE and not self._violation:
             self._violation = "bytes that nobody asked for"
-        if self._began_now:
+        if self._began_now and not self._violation:
             self._deliver_head()
         elif self._phase is Phase.AWAITING_HEAD and self._head_bytes > HEAD_BYTES_MAX:
             self._violation = f"a head of more than {HEAD_BYTES_MAX} bytes"
-        if self._parts:
+        if self._parts and self._phase is Phase.IN_BODY:
             self._deliver_body()
         if self._violation:
             self._fail(self._violation)
