@@ -26,7 +26,7 @@ METHODS: Final = ("GET", "POST", "PUT", "DELETE", "PATCH")
     help="Send this file as the body: .csv and .ndjson by their kind, others as bytes.",
 )
 @click.option("--compact", is_flag=True, help="Print the answer as it came, on one line.")
-@click.argument("method", type=click.Choice(METHODS, case_sensitive=False))
+@click.argument("method", type=click.Choice(METHODS, case_sensitive=False), metavar="METHOD")
 @click.argument("path")
 @click.argument("body", required=False, metavar="[JSON]")
 def api(
@@ -39,7 +39,7 @@ def api(
     path: str,
     body: str | None,
 ) -> None:
-    r"""Call the operator API of a running stub and print its answer.
+    """Call the operator API of a running stub and print its answer.
 
     \b
     Examples:

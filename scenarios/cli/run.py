@@ -65,7 +65,7 @@ def run(
     fail_fast: bool,
     jobs: int | None,
 ) -> None:
-    r"""Play scenarios: a run for each variant of each file.
+    """Play scenarios: a run for each variant of each file.
 
     NAME is a scenario of the shipped library, such as examples (the default), or library for all of it.
 

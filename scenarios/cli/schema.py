@@ -9,7 +9,7 @@ from scenarios.schema import scenario_schema
 
 @click.command(short_help="Print the JSON Schema of scenario files.")
 def schema() -> None:
-    r"""Print the JSON Schema of scenario files.
+    """Print the JSON Schema of scenario files.
 
     \b
     For an editor with a YAML language server:

@@ -94,7 +94,7 @@ def make(  # noqa: PLR0917 - one argument an option
 
     \b
       ota-sim token make --key KuF3…= --product 123123 --device dev01 --expires 1d
-    """  # noqa: D301 - \b keeps click from rewrapping the example
+    """
     res = _resource(product, device, user)
     if et_s is not None and expires_s is not None:
         raise UsageFault("--et and --expires both say until when; give one")
