@@ -48,7 +48,7 @@ class Fleet:
     def __init__(
         self,
         target: Target,
-        identities: Iterable[Identity],
+        identities: Iterable[Identity] = (),
         *,
         seed: int = 0,
         profile: Profile | None = None,

@@ -9,7 +9,7 @@ import io
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Self
 
 import msgspec
 from msgspec import Struct
@@ -31,6 +31,11 @@ class Identity(Struct, frozen=True, kw_only=True, gc=False):
     imsi: str = ""
     f_version: str | None = None
     s_version: str | None = None
+
+    @classmethod
+    def of(cls, device: operator.Device) -> Self:
+        """Take over a device as the operator API shows it."""
+        return cls(**{name: getattr(device, name) for name in cls.__struct_fields__})
 
     def __repr__(self) -> str:
         # The key opens connections: it stays out of logs.

@@ -15,7 +15,7 @@ from platform_stub.api.call import Call, Refused, answer, take
 from platform_stub.api.openapi import document
 from platform_stub.api.operations import OPERATIONS, Operation
 from platform_stub.protocol.operator import ErrorCode
-from platform_stub.service.answers import Rejection
+from platform_stub.service.answers import Rejection, malformed
 from platform_stub.service.idempotency import Done, find
 from platform_stub.service.platform import Platform
 from platform_stub.store.errors import StoreUnavailable
@@ -41,6 +41,7 @@ def _handler(platform: Platform, operation: Operation) -> "web._Handler":  # typ
     async def handle(request: web.Request) -> web.StreamResponse:
         try:
             _guard(request)
+            _check_query(request, operation)
             call = await take(request, platform)
             outcome = _answered_before(call) or await operation.run(call)
         except Refused as refused:
@@ -57,6 +58,16 @@ def _handler(platform: Platform, operation: Operation) -> "web._Handler":  # typ
         return answer(outcome, operation.status)
 
     return handle
+
+
+def _check_query(request: web.Request, operation: Operation) -> None:
+    """Refuse what would be passed over in silence."""
+    known = operation.query
+    for name in request.query:
+        if name not in known or len(request.query.getall(name)) > 1:
+            there = f"there are {', '.join(known)}" if known else "there is none here"
+            why = f"{there}, each once"
+            raise Refused(malformed(f"query {name[:40]!r}: {why}"))
 
 
 def _answered_before(call: Call) -> Done | Rejection | None:

@@ -4,13 +4,14 @@ The devices' facts come from set-based SQL, the rules decide on counts, and enti
 are written in one transaction (decision 4; B11, B13, I4).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
 from platform_stub.protocol import operator as api
 from platform_stub.protocol.codes import OPEN_STATES, JobState, UpdateKind
 from platform_stub.protocol.ids import PackageId, ProductId, TaskId
+from platform_stub.protocol.operator import ErrorCode
 from platform_stub.rules import events as ev
 from platform_stub.rules.licensing import decide, evolve
 from platform_stub.rules.refusals import Refusal
@@ -60,7 +61,10 @@ def retry(tx: Tx, task_id: int) -> api.Task | Rejection:
     order = _Order(
         package_id=task.package_id, name=task.name, verification=task.verification, retry_of=TaskId(task_id)
     )
-    return _create(tx, account, order)
+    answer = _create(tx, account, order)
+    if isinstance(answer, Rejection) and answer.code is ErrorCode.DEVICES_UNUSABLE:
+        return replace(answer, message=f"{answer.message}; create a task for the others instead")
+    return answer
 
 
 def _create(tx: Tx, account: AccountRow, order: _Order) -> api.Task | Rejection:

@@ -66,6 +66,13 @@ def test_every_make_target_that_readme_names_exists():
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
 
+async def test_the_python_example():
+    code = re.search(r"### In a test of your own\n\n```python\n(.*?)```", README, re.DOTALL).group(1)
+    names = {}
+    exec(compile(code, "README.md", "exec"), names)
+    await names["test_ten_devices_update"]()
+
+
 def test_every_page_that_readme_links_exists():
     for link in re.findall(r"\]\(((?!http)[^)#]+)", README):
         assert (ROOT / link).exists(), link

@@ -7,11 +7,13 @@ import subprocess
 import sys
 
 import pytest
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from platform_stub.store.engine import DATABASE_NAME, open_store, schema_version
 from platform_stub.store.errors import StoreRefused, StoreUnavailable
-from platform_stub.store.schema import SCHEMA_VERSION, accounts
+from platform_stub.store.schema import SCHEMA_VERSION, accounts, metadata
 
 
 def snapshot(folder):
@@ -166,3 +168,12 @@ def test_a_file_is_no_folder(tmp_path):
     path.write_text("x")
     with pytest.raises(StoreRefused, match="is a file, not a folder"):
         open_store(path)
+
+
+def test_every_table_and_index_can_be_spelled_for_postgresql():
+    """Portable from day one: the definitions hold nothing that only SQLite knows."""
+    dialect = postgresql.dialect()
+    for table in metadata.sorted_tables:
+        assert str(CreateTable(table).compile(dialect=dialect))
+        for index in table.indexes:
+            assert str(CreateIndex(index).compile(dialect=dialect))
