@@ -10,7 +10,8 @@ from typing import Annotated, Final, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from platform_stub.protocol.operator import CardNumber, Key, Kind, ProductKey
+from platform_stub.protocol.messages import CardNumber
+from platform_stub.protocol.operator import Key, Kind, ProductKey
 from scenarios.selection import NAME_PATTERN, SELECTION_PATTERN
 from scenarios.units import MOMENT_PATTERN, SIZE_PATTERN, SPAN_PATTERN, YUAN_PATTERN
 
@@ -383,8 +384,13 @@ class Expect(_Written, frozen=True, kw_only=True):
     cards: (
         Annotated[TallyEach, Meta(description="Devices whose new card the platform knows.")] | UnsetType
     ) = UNSET
-    versions: Annotated[list[ExpectVersions], Meta(min_length=1)] | UnsetType = UNSET
-    entitlements: Annotated[list[ExpectEntitlements], Meta(min_length=1)] | UnsetType = UNSET
+    versions: (
+        Annotated[list[ExpectVersions], Meta(min_length=1, description="Versions of devices.")] | UnsetType
+    ) = UNSET
+    entitlements: (
+        Annotated[list[ExpectEntitlements], Meta(min_length=1, description="Entitlements of devices.")]
+        | UnsetType
+    ) = UNSET
     notices: Annotated[ExpectNotices, Meta(description="Notices sent so far, by channel.")] | UnsetType = (
         UNSET
     )

@@ -10,7 +10,9 @@ NO_SKIPS = "OTA_SIM_NO_SKIPS"
 def pytest_terminal_summary(terminalreporter):
     skipped = terminalreporter.stats.get("skipped", [])
     if skipped and os.environ.get(NO_SKIPS):
-        terminalreporter.write_line(f"{len(skipped)} skipped, and {NO_SKIPS} is set: that fails the run", red=True)
+        terminalreporter.write_line(
+            f"{len(skipped)} skipped, and {NO_SKIPS} is set: that fails the run", red=True
+        )
 
 
 @pytest.hookimpl(trylast=True)
