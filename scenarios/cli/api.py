@@ -9,7 +9,7 @@ from typing import Final
 import click
 
 from platform_stub.protocol.errors import EnvironmentFault
-from scenarios.cli.serve import AddressType
+from scenarios.cli.addresses import AddressType
 
 TIMEOUT_S: Final = 90
 METHODS: Final = ("GET", "POST", "PUT", "DELETE", "PATCH")

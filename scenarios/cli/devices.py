@@ -10,7 +10,7 @@ import msgspec
 
 from platform_stub.protocol.errors import EnvironmentFault, OtaSimError, UsageFault
 from platform_stub.protocol.operator import ErrorBody
-from scenarios.cli.serve import AddressType
+from scenarios.cli.addresses import AddressType
 
 TIMEOUT_S: Final = 120
 _OK: Final = 200

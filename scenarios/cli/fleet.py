@@ -14,8 +14,8 @@ from rich.console import Console
 
 from device_sim import Endpoint, Fleet, FleetError, FleetSnapshot, Profile, read_devices_csv
 from platform_stub.protocol.errors import EnvironmentFault
+from scenarios.cli.addresses import AddressType
 from scenarios.cli.moments import span
-from scenarios.cli.serve import AddressType
 from scenarios.units import read_span_ms, show_span
 
 LIVE_S: Final = 0.2

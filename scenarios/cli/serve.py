@@ -15,28 +15,12 @@ from platform_stub.protocol.errors import UsageFault
 from platform_stub.protocol.token import device_resource, make_token
 from platform_stub.protocol.topics import VERSION, topic_of
 from platform_stub.server import BROKERS, Stub, relax_collector
+from scenarios.cli.addresses import AddressType
 
 S = TypeVar("S", bound=msgspec.Struct)
 
 INTERRUPTED: Final = 130
 DEMO_TOKEN_S: Final = 10 * 365 * 86_400 - 86_400
-
-
-class AddressType(click.ParamType[tuple[str, int]]):
-    """HOST:PORT; port 0 is any free one."""
-
-    name = "HOST:PORT"
-
-    def convert(
-        self, value: str | tuple[str, int], param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, int]:
-        """Split at the last colon."""
-        if isinstance(value, tuple):
-            return value
-        host, colon, port = value.rpartition(":")
-        if not colon or not host or not port.isdecimal() or int(port) > 65535:  # noqa: PLR2004 - the highest port
-            self.fail(f"{value!r} is not HOST:PORT, such as 127.0.0.1:8080", param, ctx)
-        return host.strip("[]"), int(port)
 
 
 @click.command()
