@@ -20,7 +20,7 @@ from aiohttp import web
 from platform_stub.api.app import make_app
 from platform_stub.broker.embedded import EmbeddedBroker
 from platform_stub.broker.port import Broker, bind_fault
-from platform_stub.protocol.errors import UsageFault
+from platform_stub.protocol.errors import EnvironmentFault, UsageFault
 from platform_stub.service.platform import Platform
 from platform_stub.service.ports import Uplink
 from platform_stub.store.engine import DATABASE_NAME, open_store
@@ -126,6 +126,8 @@ class Stub:
             await web.TCPSite(runner, host, port, backlog=BACKLOG).start()
         except OSError as exc:
             raise bind_fault(host, port, exc, "HTTP") from exc
+        if not runner.addresses:
+            raise EnvironmentFault("HTTP has no socket: too few file descriptors (ulimit -n)")
         bound_host, bound_port = runner.addresses[0][:2]
         self.http_address = (bound_host, bound_port)
 

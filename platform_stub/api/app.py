@@ -33,7 +33,7 @@ def make_app(platform: Platform) -> web.Application:
         app.router.add_route(operation.method, operation.path, _handler(platform, operation))
     app.router.add_get("/openapi.json", _openapi)
     app.router.add_route("*", fuse.PREFIX + "{tail:.*}", fuse.make_handler(platform.downloads))
-    app.router.add_route("*", "/v1/{tail:.*}", _unknown)
+    app.router.add_route("*", "/{tail:.*}", _unknown)
     return app
 
 
@@ -65,9 +65,10 @@ def _check_query(request: web.Request, operation: Operation) -> None:
     known = operation.query
     for name in request.query:
         if name not in known or len(request.query.getall(name)) > 1:
-            there = f"there are {', '.join(known)}" if known else "there is none here"
-            why = f"{there}, each once"
-            raise Refused(malformed(f"query {name[:40]!r}: {why}"))
+            there = (
+                f"there are {', '.join(known)}, each once" if known else "this call takes no query parameters"
+            )
+            raise Refused(malformed(f"query {name[:40]!r}: {there}"))
 
 
 def _answered_before(call: Call) -> Done | Rejection | None:

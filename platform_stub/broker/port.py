@@ -1,6 +1,7 @@
 """What every way of carrying MQTT gives the server that starts it."""
 
 import errno
+import os
 from typing import Final, Protocol
 
 from platform_stub.protocol.errors import EnvironmentFault
@@ -32,4 +33,6 @@ _ADVICE: Final = {
 def bind_fault(host: str, port: int, exc: OSError, what: str = "MQTT") -> EnvironmentFault:
     """Say why something can't be served at an address, and what to do."""
     advice = _ADVICE.get(exc.errno or 0, "choose an address of this machine, such as 127.0.0.1")
-    return EnvironmentFault(f"can't serve {what} at {host}:{port} ({exc.strerror or exc}): {advice}")
+    return EnvironmentFault(
+        f"can't serve {what} at {host}:{port} ({os.strerror(exc.errno) if exc.errno else exc}): {advice}"
+    )

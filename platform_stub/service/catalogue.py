@@ -133,7 +133,9 @@ def _wrong_keys(requests: Sequence[api.RegisterDevice]) -> Rejection | None:
                 wrong.append(request.name)
     if not wrong:
         return None
-    return malformed(f"{len(wrong)} keys are not base64: those of {', '.join(wrong[:5])}", names=wrong[:20])
+    return malformed(
+        f"{len(wrong)} of the keys are not base64: those of {', '.join(wrong[:5])}", names=wrong[:20]
+    )
 
 
 def show_devices(conn: Connection, account_id: int, after: int, limit: int) -> api.DevicePage | Rejection:

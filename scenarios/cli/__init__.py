@@ -3,7 +3,11 @@
 Exit codes: 0 all held, 1 an expectation failed, 2 usage or scenario error, 3 the environment, 130 after Ctrl-C.
 """
 
+import contextlib
 import importlib
+import io
+import os
+import re
 import sys
 from collections.abc import Mapping
 from typing import Any, Final, NoReturn
@@ -13,6 +17,8 @@ import click
 from platform_stub.protocol.errors import OtaSimError
 
 INTERRUPTED: Final = 130
+TRACEBACKS: Final = "OTA_SIM_TRACEBACK"
+_PLACE: Final = re.compile(r"[^\n]+:[0-9]+(:[0-9]+)?: ")
 _ENVIRONMENT: Final = 3
 
 # Each command's module, and its line in the help.
@@ -50,6 +56,7 @@ class _Group(click.Group):
     def main(self, *args: Any, **extra: Any) -> NoReturn:
         """Run, and turn what stands in the way into a message and an exit code."""
         extra["standalone_mode"] = False
+        _prepare_streams()
         try:
             code = super().main(*args, **extra)
         except OtaSimError as exc:
@@ -64,11 +71,39 @@ class _Group(click.Group):
         except BrokenPipeError:
             sys.stderr.close()  # whoever read our output has gone; there is no one to tell
             sys.exit(_ENVIRONMENT)
+        except OSError as exc:
+            _abandon_stdout()
+            _leave(f"{exc.strerror or exc}{f': {exc.filename}' if exc.filename else ''}", _ENVIRONMENT)
+        except Exception as exc:
+            if os.environ.get(TRACEBACKS):
+                raise
+            where = f"{type(exc).__name__}: {exc}"
+            _leave(
+                f"an error of ota-sim's own, please report it: {where} (set {TRACEBACKS}=1 to see where)",
+                _ENVIRONMENT,
+            )
         sys.exit(code if isinstance(code, int) else 0)
 
 
+def _prepare_streams() -> None:
+    """Let no terminal's character set, and no closed descriptor, stand in the way of a verdict."""
+    for name, mode in (("stdout", "w"), ("stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123 - for the process's life
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _abandon_stdout() -> None:
+    """Drop what could not be written, or Python tries it once more at its end."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _leave(message: str, code: int) -> NoReturn:
-    click.echo(f"ota-sim: {message}" if "\n" not in message else message, err=True)
+    # A place (file:line:column) begins its line, as editors and CI look for it.
+    click.echo(message if _PLACE.match(message) else f"ota-sim: {message}", err=True)
     sys.exit(code)
 
 

@@ -15,6 +15,7 @@ class AddressType(click.ParamType[tuple[str, int]]):
         if isinstance(value, tuple):
             return value
         host, colon, port = value.rpartition(":")
-        if not colon or not host or not port.isdecimal() or int(port) > 65535:  # noqa: PLR2004 - the highest port
+        bare = ":" not in host or (host.startswith("[") and host.endswith("]"))
+        if not colon or not host or not bare or not port.isdecimal() or int(port) > 65535:  # noqa: PLR2004 - the highest port
             self.fail(f"{value!r} is not HOST:PORT, such as 127.0.0.1:8080", param, ctx)
         return host.strip("[]"), int(port)

@@ -53,6 +53,8 @@ def api(
         raise click.UsageError("give either JSON or --file, not both")
     if not path.startswith("/") or path.startswith("//"):
         raise click.UsageError(f"PATH begins with one slash, such as /v1/accounts, not {path!r}")
+    if key is not None and not key.isprintable():
+        raise click.UsageError("--key: only printable characters are wanted")
     content, media = _body(body, file)
     status, text, kind = asyncio.run(_call(http, method.upper(), path, content, media, key))
     click.echo(text if compact or kind != "application/json" else _pretty(text))
@@ -86,11 +88,14 @@ async def _call(
             ClientSession(url, timeout=ClientTimeout(total=TIMEOUT_S)) as session,
             session.request(method, path, data=content, headers=headers) as reply,
         ):
-            return reply.status, await reply.text(), reply.content_type
+            return reply.status, (await reply.read()).decode(errors="replace"), reply.content_type
     except (ClientError, OSError, TimeoutError) as exc:
         why = str(exc) or type(exc).__name__
         raise EnvironmentFault(f"no answer from {url}: {why}. Is `ota-sim serve` running there?") from exc
 
 
 def _pretty(text: str) -> str:
-    return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    try:
+        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    except ValueError:
+        return text

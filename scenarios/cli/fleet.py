@@ -164,7 +164,12 @@ async def _wait_for_idle(run: Fleet, quiet_s: int, give_up_s: int) -> None:
             raise EnvironmentFault(f"{exc}. Is `ota-sim serve` running there?") from exc
         raise
     while True:
-        await run.idle(give_up_s)
+        try:
+            await run.idle(give_up_s)
+        except FleetError as exc:
+            if run.snapshot().notes and not run.snapshot().downloaded_bytes:
+                raise EnvironmentFault(f"{exc}. Is --http the stub's address?") from exc
+            raise
         before = run.snapshot()
         await asyncio.sleep(quiet_s)
         after = run.snapshot()

@@ -32,7 +32,7 @@ DEMO_TOKEN_S: Final = 10 * 365 * 86_400 - 86_400
 )
 @click.option(
     "--data",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=click.Path(path_type=Path),
     help="Folder to keep database and packages in. Without it everything is gone at the end.",
 )
 @click.option(

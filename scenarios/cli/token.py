@@ -54,7 +54,10 @@ _key_option = click.option(
     help="Access key, base64; - reads it from stdin.",
 )
 _now_option = click.option(
-    "--now", "now_s", type=moment, help="The platform's time: unix seconds or a date. Default: real time."
+    "--now",
+    "now_s",
+    type=moment,
+    help="The platform's time: unix seconds, or a date and time with its zone. Default: real time.",
 )
 
 

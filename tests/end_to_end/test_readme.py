@@ -67,7 +67,7 @@ def test_every_make_target_that_readme_names_exists():
 
 
 async def test_the_python_example():
-    code = re.search(r"### In a test of your own\n\n```python\n(.*?)```", README, re.DOTALL).group(1)
+    code = re.search(r"### In a test of your own\n.*?```python\n(.*?)```", README, re.DOTALL).group(1)
     names = {}
     exec(compile(code, "README.md", "exec"), names)
     await names["test_ten_devices_update"]()
