@@ -1,30 +1,21 @@
-"""All plays of a run: one after the other in this process, or several at once in processes of their own.
+"""All plays of a run: one after the other in this process, or several at once in worker processes.
 
-The order of what is shown is the order of the plays either way. Ctrl-C stops all of them, and what they had done is in
-the result.
+Ctrl-C stops all of them; what they had done by then is in the result.
 """
 
 import asyncio
-import contextlib
-import os
 import signal
-import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
-from typing import Final, Protocol
+from typing import Protocol
 
-from scenarios.frames import LENGTH_BYTES, Order, event_of, length_of, pack
 from scenarios.play import Play
-from scenarios.results import PlayResult, RunResult, result_of
-from scenarios.runner.events import Event, PlayEnded
+from scenarios.results import PlayResult, RunResult
+from scenarios.runner.events import Event
 from scenarios.runner.options import RunOptions
-
-STOP_S: Final = 10.0
-STDERR_KEPT: Final = 8_192
-_ROOT: Final = str(Path(__file__).resolve().parents[1])
-_START: Final = "import sys; sys.path.insert(0, sys.argv[1]); from scenarios.worker import main; main()"
+from scenarios.worker_process import WorkerProcess
 
 
 class Show(Protocol):
@@ -43,7 +34,7 @@ def tool_version() -> str:
 
 
 def run_all(plays: Sequence[Play], options: RunOptions, jobs: int, show: Show) -> RunResult:
-    """Run plays, `jobs` at once, and answer when all have ended."""
+    """Run plays, `jobs` at once, and answer when all have ended. 1 runs them in this process."""
     return asyncio.run(_Run(plays, options, show).go(min(jobs, len(plays))))
 
 
@@ -56,6 +47,7 @@ class _Run:
         self._is_over = False
 
     async def go(self, jobs: int) -> RunResult:
+        """Run them all."""
         began = time.monotonic()
         main = asyncio.current_task()
         assert main is not None
@@ -74,22 +66,28 @@ class _Run:
         )
 
     async def _one_by_one(self) -> None:
-        from scenarios.runner.run import run_play  # noqa: PLC0415 - the stub and the fleet are heavy to import
+        from platform_stub.server import relax_collector  # noqa: PLC0415 - heavy, and workers need not wait for it
+        from scenarios.runner.run import run_play  # noqa: PLC0415
 
+        relax_collector()
         for at, play in enumerate(self._plays):
-            result = await run_play(play, self._options, lambda event, at=at: self._show.event(at, event))  # type: ignore[misc]
-            self._keep(at, result)
             if self._is_over:
                 return
+            self._keep(at, await run_play(play, self._options, partial(self._show.event, at)))
 
     async def _several(self, jobs: int) -> None:
         waiting = iter(enumerate(self._plays))
 
         async def work() -> None:
-            for at, play in waiting:
-                self._keep(at, await self._in_worker(at, play))
-                if self._is_over:
-                    return
+            worker = WorkerProcess(self._options)
+            try:
+                for at, play in waiting:
+                    result = await worker.play(play, partial(self._show.event, at))
+                    self._keep(at, result)
+                    if self._is_over:
+                        return
+            finally:
+                await worker.close()
 
         async with asyncio.TaskGroup() as group:
             for number in range(jobs):
@@ -97,83 +95,5 @@ class _Run:
 
     def _keep(self, at: int, result: PlayResult) -> None:
         self._results[at] = result
-        stopped = result.verdict == "stopped"
-        if stopped or (self._options.fail_fast and result.exit_code):
+        if result.verdict == "stopped" or (self._options.fail_fast and result.exit_code):
             self._is_over = True
-
-    async def _in_worker(self, at: int, play: Play) -> PlayResult:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-P",
-            "-c",
-            _START,
-            _ROOT,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C comes to us alone, and we stop the workers
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
-        )
-        assert process.stdin is not None
-        assert process.stderr is not None
-        errors = asyncio.ensure_future(_tail(process.stderr))
-        try:
-            process.stdin.write(pack(Order(play=play, options=self._options)))
-            result = await self._follow(at, process)
-        except asyncio.CancelledError:
-            result = await self._stop(at, process)
-        finally:
-            process.stdin.close()
-            if process.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    process.kill()
-                await process.wait()
-        if result is None:
-            result = self._died(at, play, process.returncode, await errors)
-        else:
-            errors.cancel()
-        return result
-
-    async def _follow(self, at: int, process: asyncio.subprocess.Process) -> PlayResult | None:
-        """Show what a worker tells until it ends; None when it ended without a result."""
-        assert process.stdout is not None
-        try:
-            while True:
-                head = await process.stdout.readexactly(LENGTH_BYTES)
-                event = event_of(await process.stdout.readexactly(length_of(head)))
-                self._show.event(at, event)
-                if isinstance(event, PlayEnded):
-                    return event.result
-        except asyncio.IncompleteReadError:
-            await process.wait()
-            return None
-
-    async def _stop(self, at: int, process: asyncio.subprocess.Process) -> PlayResult | None:
-        """Ask a worker to stop, and take what it had done."""
-        with contextlib.suppress(ProcessLookupError):
-            process.send_signal(signal.SIGINT)
-        try:
-            async with asyncio.timeout(STOP_S):
-                return await self._follow(at, process)
-        except TimeoutError:
-            return None
-
-    def _died(self, at: int, play: Play, code: int | None, errors: str) -> PlayResult:
-        """Say that a worker died, and its last words."""
-        how = f"exit code {code}"
-        if code is not None and code < 0:
-            how = (
-                f"signal {signal.Signals(-code).name}" if -code in set(signal.Signals) else f"signal {-code}"
-            )
-        words = errors.strip().rpartition("\n")[2]
-        reason = f"the worker process of {play.name} died ({how})" + (f": {words}" if words else "")
-        result = result_of(play, self._options.broker, "broken", reason=reason, exit_code=3)
-        self._show.event(at, PlayEnded(result=result))
-        return result
-
-
-async def _tail(stream: asyncio.StreamReader) -> str:
-    kept = b""
-    while data := await stream.read(4_096):
-        kept = (kept + data)[-STDERR_KEPT:]
-    return kept.decode("utf-8", "replace")

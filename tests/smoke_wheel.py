@@ -12,7 +12,9 @@ PACKAGES = ("platform_stub", "device_sim", "scenarios")
 
 
 def run(*command, cwd):
-    done = subprocess.run([str(part) for part in command], cwd=cwd, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [str(part) for part in command], cwd=cwd, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         sys.exit(f"{' '.join(map(str, command))}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
     return done.stdout
@@ -31,7 +33,12 @@ def main():
         venv.create(here / "env", with_pip=True)
         python = here / "env" / "bin" / "python"
         run(python, "-m", "pip", "install", "--quiet", "-c", ROOT / "constraints.txt", wheel, cwd=here)
-        where = run(python, "-c", f"import {', '.join(PACKAGES)}; print({'.__file__, '.join(PACKAGES)}.__file__)", cwd=here)
+        where = run(
+            python,
+            "-c",
+            f"import {', '.join(PACKAGES)}; print({'.__file__, '.join(PACKAGES)}.__file__)",
+            cwd=here,
+        )
         assert where.count(str(here / "env")) == len(PACKAGES), f"a package is not ours: {where}"
         tool = here / "env" / "bin" / "ota-sim"
         run(tool, "check", "examples", cwd=here)

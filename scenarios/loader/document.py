@@ -48,7 +48,12 @@ class Document:
     steps: list[Entry]
     covers: list[str]
     clock: str | None
+    bad: frozenset[Path]
     mistakes: list[Mistake] = field(default_factory=list)
+
+    def has_mistakes_in(self, *parts: str) -> bool:
+        """Whether the schema objects to something in one of these parts."""
+        return any(path[:1] == (part,) for path in self.bad for part in parts)
 
     def blame(self, path: Path, text: str, *, at_key: bool = False) -> None:
         """Note a mistake at a path, or at the nearest place above it that is known."""
@@ -74,6 +79,7 @@ class Document:
 
 def make_document(file: str, reading: Reading, bad: Iterable[Path]) -> Document:
     """Type what the schema has nothing against; `bad` are the paths it objects to."""
+    bad = frozenset(bad)
     raw = _without(reading.value, bad)
     top = raw if isinstance(raw, dict) else {}
     written = reading.value if isinstance(reading.value, dict) else {}
@@ -89,6 +95,7 @@ def make_document(file: str, reading: Reading, bad: Iterable[Path]) -> Document:
         steps=list(_entries(_list(top.get(_STEPS)), _list(written.get(_STEPS)))),
         covers=_texts(top.get("covers")) or [],
         clock=top.get("clock") if isinstance(top.get("clock"), str) else None,
+        bad=bad,
     )
 
 

@@ -29,7 +29,7 @@ def judge_expectations(document: Document, names: Names, entry: Entry, action: s
     if action is None:
         return
     _judge_place(document, entry, action, {field[0] for field, _ in written})
-    if action == "check" and not written and expect.versions is UNSET and expect.entitlements is UNSET:
+    if action == "check" and not document.reading.value["steps"][entry.at].get("expect"):
         document.blame(entry.path, "the step checks nothing; write under expect what must be true")
     for variant in document.variants or {"": None}:
         _judge_counts(document, names, entry, variant)

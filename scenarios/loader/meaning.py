@@ -60,6 +60,8 @@ def _judge_moments(document: Document) -> None:
 
 def _judge_money(document: Document) -> None:
     """Hold that the account can pay for what it buys at the start, in each variant (P11)."""
+    if document.has_mistakes_in("account", "policy", "variants"):
+        return
     for name, variant in (document.variants or {"": None}).items():
         account, policy, at = document.account, document.policy, ("account",)
         if variant is not None:
@@ -103,6 +105,8 @@ def _judge_fleets(document: Document, folder: FilePath) -> dict[str, tuple[Regis
         elif isinstance(fleet.file, str):
             devices, mistakes = read_fleet_file(folder / fleet.file, fleet.f_version, fleet.s_version)
             document.mistakes += mistakes
+            if mistakes:
+                continue
             rows[name] = tuple(devices)
             for device in devices:
                 other = taken.setdefault((fleet.product, device.name), name)

@@ -59,6 +59,8 @@ class Names:
         waiting, seen = [group], set()
         while waiting:
             for selection in self._selections(self._document.groups.get(waiting.pop()) or ()):
+                if selection.outcome is not None or selection.base in self._document.fleets:
+                    continue
                 if selection.base == group:
                     return True
                 if selection.base in self._document.groups and selection.base not in seen:
@@ -155,5 +157,6 @@ class Names:
 
 
 def _creates(entry: Entry) -> bool:
-    step = entry.step
-    return step is None or any(getattr(step, action) is not UNSET for action in model.CREATING)
+    """Whether a step creates a task; one whose action can't be read may."""
+    actions = [action for action in model.ACTIONS if getattr(entry.step, action, UNSET) is not UNSET]
+    return not actions or actions[0] in model.CREATING

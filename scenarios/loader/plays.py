@@ -7,7 +7,7 @@ from msgspec import UNSET, UnsetType, structs
 
 from platform_stub.protocol import operator as api
 from platform_stub.protocol.operator import RegisterDevice
-from scenarios import model, play, units
+from scenarios import model, play, terms, units
 from scenarios.loader.expectations import value_for
 from scenarios.loader.meaning import merged
 from scenarios.selection import parse_selection
@@ -78,7 +78,7 @@ def _account(account: model.Account) -> play.AccountStart:
     )
 
 
-def _fen(amount: model.Amount | UnsetType) -> int:
+def _fen(amount: terms.Amount | UnsetType) -> int:
     return 0 if isinstance(amount, UnsetType) else units.read_fen(str(amount))
 
 
@@ -94,7 +94,7 @@ def _fleet(name: str, fleet: model.Fleet, rows: tuple[RegisterDevice, ...]) -> p
     )
 
 
-def _devices(texts: model.DeviceList) -> play.Devices:
+def _devices(texts: terms.DeviceList) -> play.Devices:
     return tuple(parse_selection(text) for text in ([texts] if isinstance(texts, str) else texts))
 
 

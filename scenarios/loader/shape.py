@@ -72,7 +72,7 @@ def _word(error: ValidationError, defs: Mapping[str, Any]) -> Iterator[Objection
             yield from _word_alternatives(error, defs)
         case "enum":
             names = [str(choice) for choice in limit]
-            hint = nearest(str(value), names)
+            hint = "" if str(value) in names else nearest(str(value), names)
             yield Objection(path, f"expected {_one_of(limit)}, found {shown(value)}{hint}")
         case "minItems" | "maxItems":
             word = "at least" if error.validator == "minItems" else "at most"

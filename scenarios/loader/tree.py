@@ -60,7 +60,7 @@ def compose(data: bytes) -> tuple[Node | None, list[Fault]]:
     try:
         _feed(builder, text)
     except _Stop:
-        pass
+        return None, builder.faults
     except yaml.YAMLError as exc:
         builder.faults.append(_yaml_fault(exc, text))
         return None, builder.faults
@@ -211,7 +211,8 @@ def _yaml_fault(exc: yaml.YAMLError, text: str) -> Fault:
     """Word the parser's objection."""
     if isinstance(exc, yaml.reader.ReaderError):
         at = exc.position if isinstance(exc.position, int) else 0
-        return _place(text[:at]), f"the character {exc.character!r} has no place in a scenario"
+        character = chr(exc.character) if isinstance(exc.character, int) else str(exc.character)
+        return _place(text[:at]), f"the character {character!r} has no place in a scenario"
     if isinstance(exc, yaml.MarkedYAMLError):
         mark = exc.problem_mark or exc.context_mark
         place = Mark(mark.line + 1, mark.column + 1) if mark is not None else Mark(1, 1)

@@ -25,7 +25,7 @@ def make_junit(run: RunResult) -> bytes:
     for name in ("tests", "failures", "errors", "skipped"):
         root.set(name, str(sum(int(suite.get(name, "0")) for suite in root)))
     indent(root)
-    return b'<?xml version="1.0" encoding="UTF-8"?>\n' + tostring(root, encoding="utf-8") + b"\n"
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{tostring(root, encoding="unicode")}\n'.encode()
 
 
 def _suite(play: PlayResult, version: str) -> Element:
@@ -84,12 +84,16 @@ def _step_case(play: PlayResult, step: StepResult) -> Element:
         SubElement(case, "skipped", message="played, not checked (--only)")
     elif step.verdict == "not_played":
         SubElement(case, "skipped", message="not played")
-    SubElement(case, "system-out").text = _text(_seen_text(step.seen))
+    if step.verdict != "not_played":
+        SubElement(case, "system-out").text = _text(_seen_text(step.seen))
     return case
 
 
 def _seen_text(seen: Seen) -> str:
     known = {name: getattr(seen, name) for name in seen.__struct_fields__}
+    for name, value in known.items():
+        if isinstance(value, dict):
+            known[name] = ", ".join(f"{count} {what}" for what, count in value.items())
     return "\n".join(f"{name}: {value}" for name, value in known.items() if value not in (None, ""))
 
 

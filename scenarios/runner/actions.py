@@ -93,7 +93,7 @@ async def _cancel_task(stage: Stage, _: p.PlayStep, action: p.CancelTask, __: Se
 
 
 async def _fail(stage: Stage, _: p.PlayStep, action: p.Fail, device_ids: Sequence[int]) -> Seen:
-    connected = [device_id for device_id in device_ids if stage.roster.members[device_id].connect]
+    connected = stage.roster.on_air(device_ids)
     stage.crew.fail(connected, action.step, action.times)
     return Seen(devices=len(connected))
 
@@ -105,24 +105,26 @@ async def _nothing(_: Stage, __: p.PlayStep, ___: object, ____: Sequence[int]) -
 async def _replace_cards(
     stage: Stage, step: p.PlayStep, _: p.ReplaceCards, device_ids: Sequence[int]
 ) -> Seen:
-    cards: dict[int, tuple[str, str]] = {}
-    for device_id in dict.fromkeys(device_ids):
-        member = stage.roster.members[device_id]
-        cards[device_id] = card_of(stage.play.seed, device_id, member.cards)
-        stage.roster.change(device_id, cards=member.cards + 1)
-    here = {d: card for d, card in cards.items() if stage.roster.members[d].connect}
+    cards = {d: _next_card(stage, d) for d in dict.fromkeys(device_ids)}
+    here = {device_id: cards[device_id] for device_id in stage.roster.on_air(device_ids)}
+    for device_id in cards.keys() - here.keys():  # nobody is there to tell the platform: it is entered
+        answer = await stage.operator.replace_card(device_id, *cards[device_id])
+        if isinstance(answer, Refusal):
+            return refused(answer)
     await watch(
         stage.crew.replace_cards(here, CARDS_S),
         lambda: stage.listener(Progress(doing="cards", step=step.id, done=0, total=len(here))),
     )
-    for device_id in cards.keys() - here.keys():
-        answer = await stage.operator.replace_card(device_id, *cards[device_id])
-        if isinstance(answer, Refusal):
-            return refused(answer)
     known = {d.device_id: (d.iccid, d.imsi) for d in await stage.operator.devices(stage.account_id)}
     return Seen(
         devices=len(cards), cards=sum(known.get(device_id) == card for device_id, card in cards.items())
     )
+
+
+def _next_card(stage: Stage, device_id: int) -> tuple[str, str]:
+    member = stage.roster.members[device_id]
+    stage.roster.change(device_id, cards=member.cards + 1)
+    return card_of(stage.play.seed, device_id, member.cards)
 
 
 async def _terminate(stage: Stage, _: p.PlayStep, __: p.Terminate, device_ids: Sequence[int]) -> Seen:

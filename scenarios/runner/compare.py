@@ -38,7 +38,8 @@ def compare(expected: Expected, seen: Seen) -> Iterator[Difference]:
 
 
 def _compare_outcome(expected: Expected, seen: Seen) -> Iterator[Difference]:
-    refusal = f"refused ({seen.reason}): {seen.message}" if seen.outcome == "refused" else seen.outcome
+    said = f": {seen.message}" if seen.message else ""
+    refusal = f"refused ({seen.reason}){said}" if seen.outcome == "refused" else seen.outcome
     if expected.reason is not None:
         if seen.reason != expected.reason:
             yield Difference(what="outcome", expected=f"refused ({expected.reason})", seen=refusal)

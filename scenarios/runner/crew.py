@@ -5,12 +5,14 @@ from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Final, Self
 
-from device_sim import Fault, Fleet, FleetSnapshot, Identity, Target
+from device_sim import Fault, Fleet, FleetError, FleetFailed, FleetSnapshot, Identity, Profile, Target
 from platform_stub.protocol.operator import Device
 from scenarios.results import FleetFigures
 
 CONNECT_S: Final = 120.0
 CONNECT_S_PER_DEVICE: Final = 0.02
+START_JITTER_MAX_MS: Final = 250
+DEVICES_PER_JITTER_MS: Final = 8
 
 
 def identity_of(device: Device) -> Identity:
@@ -55,7 +57,9 @@ class Crew:
         """Let the first devices connect; `ready` waits for them."""
         identities = [identity_of(device) for device in devices]
         if identities:
-            fleet = Fleet(self._target, identities, seed=self._seed, now_ms=self._now_ms)
+            jitter_ms = min(START_JITTER_MAX_MS, len(identities) // DEVICES_PER_JITTER_MS)
+            profile = Profile(start_jitter_ms=jitter_ms)
+            fleet = Fleet(self._target, identities, seed=self._seed, profile=profile, now_ms=self._now_ms)
             self._fleet = await self._stack.enter_async_context(fleet)
 
     async def ready(self) -> None:
@@ -67,6 +71,15 @@ class Crew:
         """Wait until no device does anything; FleetError names who still does."""
         if self._fleet is not None:
             await self._fleet.idle(timeout_s)
+
+    async def probe(self) -> None:
+        """Raise FleetFailed, or EnvironmentFault, when the fleet as a whole has stopped."""
+        try:
+            await self.idle(0)
+        except FleetFailed:
+            raise
+        except FleetError:
+            return  # busy, as it should be
 
     def fail(self, device_ids: Iterable[int], step: int, times: int) -> None:
         """Let their next jobs fail."""

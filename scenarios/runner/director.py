@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from msgspec import structs
 
-from device_sim import FleetError
+from device_sim import FleetError, FleetFailed
 from scenarios import play as p
 from scenarios.results import Difference, Seen, StepResult
 from scenarios.runner.actions import perform
@@ -55,8 +55,7 @@ class Director:
         """Play all steps; `results` grows with each."""
         self._before = await self._stage.standing()
         self._paper_before = self._paper.standing(self._before.now_ms)
-        steps = self._stage.play.steps
-        for at, step in enumerate(steps, start=1):
+        for step in self._stage.play.steps:
             began, at_ms = time.monotonic(), self._stage.now_ms()
             done = await self._do(step)
             result = await self._judge(step, done)
@@ -64,7 +63,6 @@ class Director:
             self.results.append(result)
             self._listener(StepEnded(result=result))
             if done.is_stuck or step.id == self._only or (self._fail_fast and result.verdict == "failed"):
-                self.results += [_not_played(left) for left in steps[at:]]
                 return
 
     async def _do(self, step: p.PlayStep) -> _Done:
@@ -75,6 +73,8 @@ class Director:
             listed_before = {name: len(ids) for name, ids in roster.listed.items()}
             ended = stage.crew.jobs_ended
             seen = await perform(stage, step, device_ids)
+        except FleetFailed:
+            raise
         except (CannotSelect, FleetError) as exc:
             return _Done(Seen(outcome="not done"), None, note=str(exc))
         after = await stage.standing()
@@ -108,6 +108,8 @@ class Director:
             made = [roster.members[device_id] for device_id in new_ids]
         of = getattr(step.action, "of", None)
         really = None if of is None else roster.states.get(of)
+        if isinstance(step.action, p.Advance | p.AdvanceTo):
+            now_ms = self._before.now_ms
         return self._paper.perform(step, device_ids, now_ms, made=made, really=really)
 
     def _to_wait_for(self, step: p.PlayStep, seen: Seen, device_ids: Sequence[int]) -> list[str]:
@@ -133,7 +135,7 @@ class Director:
         self._before, self._paper_before, self.fee_fen = after, paper_after, after.fee_fen
 
     async def _judge(self, step: p.PlayStep, done: _Done) -> StepResult:
-        result = structs.replace(_not_played(step), verdict="passed", seen=done.seen, note=done.note)
+        result = structs.replace(not_played(step), verdict="passed", seen=done.seen, note=done.note)
         if self._only is not None and step.id != self._only and not done.is_stuck:
             return structs.replace(result, verdict="unchecked")
         if done.seen.outcome == "not done":
@@ -164,7 +166,8 @@ class Director:
         return counts
 
 
-def _not_played(step: p.PlayStep) -> StepResult:
+def not_played(step: p.PlayStep) -> StepResult:
+    """Make the result of a step that was not come to."""
     return StepResult(
         id=step.id,
         title=step.title,

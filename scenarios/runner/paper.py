@@ -184,6 +184,8 @@ class Paper:
         is_first = action.verification == "first"
         if is_first and len(set(device_ids)) != 1:
             return Seen(outcome="refused", reason=ErrorCode.MALFORMED.value)
+        if is_first and self._is_being_verified(package):
+            return Seen(outcome="refused", reason=ErrorCode.CONFLICT.value)
         # A device of another product is as unknown to this package as one that is not there (P7).
         wanted: list[Hashable] = [
             d if self.roster.members[d].product == product else ("foreign", d) for d in device_ids
@@ -229,7 +231,7 @@ class Paper:
         return Seen(jobs=None if may_run else self.jobs(action.of))
 
     def _fail(self, _: p.PlayStep, action: p.Fail, device_ids: Sequence[int], __: int) -> Seen:
-        connected = [device_id for device_id in device_ids if self.roster.members[device_id].connect]
+        connected = self.roster.on_air(device_ids)
         self._faults |= dict.fromkeys(connected, action.times)
         return Seen(devices=len(connected))
 
@@ -237,6 +239,8 @@ class Paper:
         return Seen()
 
     def _replace_cards(self, _: p.PlayStep, __: object, device_ids: Sequence[int], ___: int) -> Seen:
+        if any(self.roster.members[device_id].terminated for device_id in device_ids):
+            return Seen(outcome="refused", reason=ErrorCode.CONFLICT.value)
         return Seen(devices=len(set(device_ids)), cards=len(set(device_ids)))  # B9: nothing else changes
 
     def _terminate(self, _: p.PlayStep, __: object, device_ids: Sequence[int], ___: int) -> Seen:
@@ -254,7 +258,7 @@ class Paper:
         self, action: p.CreateAgain, device_ids: Sequence[int], made: Sequence[Member] | None
     ) -> Seen:
         old = [self.roster.members[device_id] for device_id in device_ids]
-        living = {(m.product, m.name) for m in self.roster.members.values() if not m.terminated}
+        living = self._living()
         if any((member.product, member.name) in living for member in old):
             return Seen(outcome="refused", reason=ErrorCode.CONFLICT.value)
         if made is None:
@@ -266,7 +270,9 @@ class Paper:
 
     def _move(self, _: p.PlayStep, action: p.Move, device_ids: Sequence[int], __: int) -> Seen:
         for device_id in dict.fromkeys(device_ids):
-            if self.roster.members[device_id].terminated:
+            member = self.roster.members[device_id]
+            taken = member.product != action.to and (action.to, member.name) in self._living()
+            if member.terminated or taken:
                 return Seen(outcome="refused", reason=ErrorCode.CONFLICT.value)
             self.roster.change(device_id, product=action.to)
         return Seen(devices=len(device_ids))
@@ -309,6 +315,16 @@ class Paper:
         may_run = any(s == _OPEN and self.roster.members[d].connect for d, s in states.items())
         jobs = None if may_run else self.jobs(action.of)  # jobs that may run may have run
         return structs.replace(self._tasks[action.of].created, outcome="done", left=None, jobs=jobs)
+
+    def _is_being_verified(self, package: list[str]) -> bool:
+        return any(
+            task.verifies is package and _OPEN in self.roster.states[step_id].values()
+            for step_id, task in self._tasks.items()
+        )
+
+    def _living(self) -> set[tuple[str, str]]:
+        """Give the addresses that are taken."""
+        return {(m.product, m.name) for m in self.roster.members.values() if not m.terminated}
 
     def _planned_end(self, device_id: int) -> str:
         times = self._faults.get(device_id, 0)

@@ -61,6 +61,11 @@ class Roster:
         """Whether all of them are there over MQTT."""
         return all(self.members[device_id].connect for device_id in device_ids)
 
+    def on_air(self, device_ids: Iterable[int]) -> list[int]:
+        """Give those of them that live and are there over MQTT, each once."""
+        members = self.members
+        return [d for d in dict.fromkeys(device_ids) if members[d].connect and not members[d].terminated]
+
     def select(self, devices: Devices) -> list[int]:
         """Give the devices of selections, in order; one that is named twice is there twice."""
         return [device_id for selection in devices for device_id in self._select(selection)]

@@ -20,7 +20,7 @@ from scenarios.operator import HttpOperator
 from scenarios.play import Play
 from scenarios.results import AuditResult, PlayResult, PlayVerdict, StepResult, result_of
 from scenarios.runner.crew import Crew
-from scenarios.runner.director import Director
+from scenarios.runner.director import Director, not_played
 from scenarios.runner.events import Listener, PlayEnded, PlayStarted
 from scenarios.runner.options import RunOptions
 from scenarios.runner.paper import Paper
@@ -94,9 +94,10 @@ class _Run:
 
     def result(self, verdict: PlayVerdict, *, reason: str = "", exit_code: int = 0) -> PlayResult:
         """Make the result of what was done so far."""
+        done = self._results()
         return structs.replace(
             result_of(self.play, self._options.broker, verdict, reason=reason, exit_code=exit_code),
-            steps=tuple(self._results()),
+            steps=(*done, *map(not_played, self.play.steps[len(done) :])),
             fleet=None if self._crew is None else self._crew.figures(),
             fee_fen=0 if self._director is None else self._director.fee_fen,
         )

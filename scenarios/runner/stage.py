@@ -3,8 +3,9 @@
 What is done with it is in `scenarios.runner.actions`, waiting for its jobs in `scenarios.runner.waiting`.
 """
 
+import itertools
 import time
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from msgspec import structs
 
@@ -21,6 +22,8 @@ from scenarios.runner.standing import Standing, jobs_of, standing_of
 from scenarios.runner.watch import watch
 
 T = TypeVar("T")
+
+PAGE: Final = 50_000
 
 
 class SetUpFault(OtaSimError):
@@ -98,14 +101,17 @@ class Stage:
         return jobs_of(await self.operator.task(self.tasks[step_id]))
 
     async def _register(self, fleet: p.FleetStart) -> list[api.Device]:
-        """Register a fleet; answers the devices that connect."""
-        cards_from = len(self.roster.members)
-        devices = [self.with_card(device, cards_from + at) for at, device in enumerate(p.devices_of(fleet))]
-        made = _sure("register devices", await self.operator.register(self.products[fleet.product], devices))
-        self.roster.enlist(
-            fleet.name, [self.member(device, fleet.product, connect=fleet.connect) for device in made]
-        )
-        return made if fleet.connect else []
+        """Register a fleet, a page at a time; answers the devices that connect."""
+        numbers = itertools.count(len(self.roster.members))
+        waiting = (self.with_card(device, next(numbers)) for device in p.devices_of(fleet))
+        connecting: list[api.Device] = []
+        while page := list(itertools.islice(waiting, PAGE)):
+            made = _sure("register devices", await self.operator.register(self.products[fleet.product], page))
+            self.roster.enlist(
+                fleet.name, [self.member(device, fleet.product, connect=fleet.connect) for device in made]
+            )
+            connecting += made if fleet.connect else []
+        return connecting
 
     def with_card(self, device: RegisterDevice, number: int) -> RegisterDevice:
         """Put a card in a new device that has none; `number` counts the play's devices."""

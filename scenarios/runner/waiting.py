@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from device_sim import FleetError
+from device_sim import FleetError, FleetFailed
 from platform_stub.protocol import operator as api
 from scenarios import play as p
 from scenarios.runner.actions import IDLE_S
@@ -14,6 +14,8 @@ from scenarios.runner.standing import jobs_of
 from scenarios.runner.watch import watch
 
 NAMED_MAX: Final = 5
+POLL_MS: Final = 2_000
+"""How long one poll waits; between two it is seen whether the fleet still runs at all."""
 _OPEN: Final = frozenset({"pending", "downloading", "upgrading"})
 
 
@@ -30,6 +32,8 @@ async def settle(stage: Stage, step: p.PlayStep, step_ids: Sequence[str], wait_m
             return _stuck(stage, step_id, task, wait_ms)
     try:
         await stage.crew.idle(IDLE_S)
+    except FleetFailed:
+        raise
     except FleetError as exc:
         return str(exc)
     return ""
@@ -47,9 +51,10 @@ async def _wait_for_task(
 
     while True:
         left_ms = max(0, int((deadline - time.monotonic()) * 1_000))
-        task = await watch(stage.operator.task(task_id, left_ms), tell)
+        task = await watch(stage.operator.task(task_id, min(left_ms, POLL_MS)), tell)
         if task.state != "upgrading" or time.monotonic() >= deadline:
             return task
+        await stage.crew.probe()
 
 
 def _stuck(stage: Stage, step_id: str, task: api.Task, wait_ms: int) -> str:

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -63,7 +63,7 @@ class ConsoleShow:
                 console=self._console, refresh_per_second=10, transient=True, get_renderable=self._below
             )
 
-    def __enter__(self) -> "ConsoleShow":
+    def __enter__(self) -> Self:
         """Begin to show."""
         if self._live is not None:
             self._live.start()
@@ -91,11 +91,6 @@ class ConsoleShow:
                 running.lines += step_lines(result, running.layout)
             case PlayEnded(result=result):
                 running.is_on, running.is_over = False, True
-                running.lines += [
-                    line
-                    for step in result.steps[running.steps_done :]
-                    for line in step_lines(step, running.layout)
-                ]
                 running.lines += [*foot_lines(result, running.layout), Text("")]
         self._flush()
 
@@ -107,8 +102,9 @@ class ConsoleShow:
             self._console.print()
         flows = " and ".join(dict.fromkeys(play.flow for play in run.plays if play.flow)) or "none"
         seeds = ", ".join(dict.fromkeys(str(play.seed) for play in run.plays)) or "-"
-        facts = f"ota-sim {run.version} · flow {flows} · {self._broker} broker · seed {seeds} · {seconds_text(run.seconds)}"
-        self._console.print(Text(facts, style="dim"), soft_wrap=True)
+        facts = (f"ota-sim {run.version}", f"flow {flows}", f"{self._broker} broker", f"seed {seeds}")
+        line = " · ".join((*facts, seconds_text(run.seconds)))
+        self._console.print(Text(line, style="dim"), soft_wrap=True)
         for file in written:
             self._console.print(Text(f"written: {file}", style="dim"), soft_wrap=True)
         style = "bold green" if run.exit_code == 0 else "bold red"
@@ -123,13 +119,15 @@ class ConsoleShow:
         style = {"passed": "green", "skipped": "yellow"}.get(play.verdict, "bold red")
         width = max(len(running.play.name) for running in self._running)
         failed = ", ".join(step.id for step in play.failed_steps[:6])
-        why = play.reason or (f"failed: {failed}" if failed else "") or play.title
-        return Text.assemble(
+        why = play.reason or (f"failed: {failed}" if failed else "") or play.variant_title or play.title
+        line = Text.assemble(
             "  ",
             (f"{VERDICTS[play.verdict]:<7}", style),
-            f"  {play.name:<{width}}  {seconds_text(play.seconds):>9}  fee {show_fen(play.fee_fen):>6} yuan  ",
+            f"  {play.name:<{width}}  {seconds_text(play.seconds):>10}  fee {show_fen(play.fee_fen):>6} yuan  ",
             (why, "dim"),
         )
+        line.truncate(self._console.width, overflow="ellipsis" if self._symbols else "crop")
+        return line
 
     def _flush(self, *, everything: bool = False) -> None:
         """Print what may be printed by now."""
@@ -178,10 +176,18 @@ def _progress_text(progress: Progress) -> str:
     return f"{_DOING[progress.doing]}{step} {progress.done:,}/{progress.total:,}"
 
 
+class _Console(Console):
+    """A console whose reader may leave: the run goes on, and its exit code and reports are what counts."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def make_console() -> Console:
     """Make the console: as wide as the terminal, or wide enough for a log."""
     width = None if sys.stdout.isatty() or os.environ.get("COLUMNS") else WIDTH_PLAIN
-    return Console(width=width, highlight=False, emoji=False, markup=False)
+    return _Console(width=width, highlight=False, emoji=False, markup=False)
 
 
 def can_show_symbols(console: Console) -> bool:

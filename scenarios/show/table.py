@@ -23,7 +23,15 @@ from scenarios.units import show_fen
 
 COUNTS: Final = ("needed", "available", "missing", "deducted", "left")
 _HEADS: Final = {"available": "avail."}
-_TIME_WIDTH: Final = 9
+_NARROW_HEADS: Final = {
+    "needed": "need",
+    "available": "avail",
+    "missing": "miss",
+    "deducted": "took",
+}
+_TIME_WIDTH: Final = 10
+_NARROW_TIME_WIDTH: Final = 8
+_NARROW: Final = 100
 _TITLE_MIN: Final = 18
 _MARKS: Final = {
     "passed": ("✓", "ok", "green"),
@@ -40,32 +48,45 @@ class Layout:
 
     width: int
     id_width: int
-    count_width: int
+    count_widths: tuple[int, ...]
+    time_width: int
+    heads: tuple[str, ...]
     symbols: bool
 
     @property
     def title_width(self) -> int:
         """What is left for the title."""
-        taken = 5 + self.id_width + 2 + len(COUNTS) * (self.count_width + 1) + _TIME_WIDTH
+        taken = 5 + self.id_width + 2 + sum(self.count_widths) + self.time_width
         return max(_TITLE_MIN, self.width - taken)
 
 
 def layout_for(width: int, ids: list[str], devices: int, *, symbols: bool) -> Layout:
     """Choose widths for a play's step ids and number of devices."""
-    id_width = min(14, max([4, *(cell_len(text) for text in ids)]))
+    id_width = min(14, max([5, *(cell_len(text) for text in ids)]))
+    is_narrow = width < _NARROW
+    heads = tuple((_NARROW_HEADS if is_narrow else _HEADS).get(name, name) for name in COUNTS)
+    gap, count_width = 1 if is_narrow else 2, len(f"{devices:,}")
     return Layout(
-        width=width, id_width=id_width, count_width=max(8, len(f"{devices:,}") + 1), symbols=symbols
+        width=width,
+        id_width=id_width,
+        count_widths=tuple(max(len(head), count_width) + gap for head in heads),
+        time_width=_NARROW_TIME_WIDTH if is_narrow else _TIME_WIDTH,
+        heads=heads,
+        symbols=symbols,
     )
 
 
 def head_lines(name: str, title: str, play: PlayResult, layout: Layout) -> Iterator[Text]:
     """Give the lines above the steps."""
-    yield Text.assemble((name, "bold"), "  ", title)
+    yield Text.assemble((name, "bold"), f"  {title}" if title else "")
     yield Text(f"  {setting_text(play)}", style="dim")
-    for line in _wrapped(policy_text(play.policy), layout.width - 2):
+    for line in _wrapped(policy_text(play.policy), layout.width - 2, " · "):
         yield Text(f"  {line}", style="dim")
-    counts = "".join(f" {_HEADS.get(name, name):>{layout.count_width}}" for name in COUNTS)
-    columns = f"     {'step':<{layout.id_width}}  {'':<{layout.title_width}}{counts}{'time':>{_TIME_WIDTH}}"
+    heads = zip(layout.heads, layout.count_widths, strict=True)
+    counts = "".join(f"{head:>{width}}" for head, width in heads)
+    columns = (
+        f"     {'step':<{layout.id_width}}  {'':<{layout.title_width}}{counts}{'time':>{layout.time_width}}"
+    )
     yield Text(columns, style="dim")
 
 
@@ -79,15 +100,13 @@ def step_lines(step: StepResult, layout: Layout) -> Iterator[Text]:
     line.append("  ")
     line.append_text(_title(step, layout))
     wrong = {difference.what for difference in step.differences}
-    for name in COUNTS:
+    for name, width in zip(COUNTS, layout.count_widths, strict=True):
         value = getattr(step.seen, name) if step.verdict != "not_played" else None
         text = ("·" if layout.symbols else "-") if value is None else f"{value:,}"
-        line.append(
-            f" {text:>{layout.count_width}}",
-            style="bold red" if name in wrong else "dim" if not value else "",
-        )
+        asked = "" if name in step.expected else "dim"
+        line.append(f"{text:>{width}}", style="bold red" if name in wrong else asked)
     time = "" if step.verdict in {"not_played", "planned"} else seconds_text(step.seconds)
-    line.append(f"{time:>{_TIME_WIDTH}}", style="dim")
+    line.append(f"{time:>{layout.time_width}}", style="dim")
     yield line
     if step.verdict == "failed":
         for text in outcome_lines(step):
@@ -144,13 +163,13 @@ def _title(step: StepResult, layout: Layout) -> Text:
     return text
 
 
-def _wrapped(text: str, width: int) -> Iterator[str]:
-    """Break a text at spaces."""
+def _wrapped(text: str, width: int, between: str = " ") -> Iterator[str]:
+    """Break a text where its parts meet."""
     line = ""
-    for word in text.split():
-        if line and cell_len(line) + 1 + cell_len(word) > max(width, 20):
+    for part in text.split(between if between.strip() else None):
+        if line and cell_len(line) + len(between) + cell_len(part) > max(width, 20):
             yield line
-            line = word
+            line = part
         else:
-            line = f"{line} {word}" if line else word
+            line = f"{line}{between}{part}" if line else part
     yield line

@@ -1,0 +1,118 @@
+"""The words of the scenario language that are texts and numbers: what each may look like, and how that is told.
+
+Structs made of them are in `scenarios.model`.
+"""
+
+from typing import Annotated, Final, Literal
+
+from msgspec import Meta
+
+from scenarios.selection import NAME_PATTERN, SELECTION_PATTERN
+from scenarios.units import MOMENT_PATTERN, SIZE_PATTERN, SPAN_PATTERN, YUAN_PATTERN
+
+DEVICES_MAX: Final = 1_000_000
+PACKAGE_DEFAULT: Final = "4 KiB"
+
+
+def _text(pattern: str, wanted: str, *examples: str) -> Meta:
+    """Describe a text. `x-wanted` is what a mistake is answered with.
+
+    Patterns go into the JSON Schema only, where the loader checks them. As msgspec's own they would be checked a
+    second time, and msgspec 0.22 damages memory when a str with a pattern is in a union with a list or a dict.
+    """
+    return Meta(
+        description=wanted,
+        examples=list(examples) or None,
+        extra_json_schema={"pattern": pattern, "x-wanted": wanted},
+    )
+
+
+Limit = Annotated[str, _text(f"^none$|{SPAN_PATTERN}", "a span of time such as 90s, or none")]
+DeviceName = Annotated[
+    str, _text(r"^[A-Za-z0-9_\-]{1,64}$", "a device name: letters, digits, - and _, at most 64")
+]
+StepId = Annotated[str, _text(f"^{NAME_PATTERN}$", "a step's id: letters, digits, - _ and ., at most 40")]
+Slug = Annotated[
+    str, _text(r"^[A-Za-z0-9][A-Za-z0-9_\-]{0,39}$", "a name: letters, digits, - and _, at most 40")
+]
+Line = Annotated[
+    str,
+    Meta(
+        min_length=1, max_length=200, extra_json_schema={"x-wanted": "a line of text, at most 200 characters"}
+    ),
+]
+RuleId = Annotated[
+    str, _text(r"^[BPIE][1-9][0-9]?$", "the id of a rule or an example, such as B13, P3, I1 or E4", "B13")
+]
+Version = Annotated[
+    str, _text(r"^[A-Za-z0-9_.\-]{1,20}$", "a version: 1 to 20 letters, digits, - _ and .", "1.0")
+]
+Amount = (
+    Annotated[int, Meta(ge=-(10**11), le=10**11)]
+    | Annotated[
+        str,
+        _text(
+            YUAN_PATTERN,
+            "an amount: yuan such as 1000 or 10.50, or fen such as 1050 fen",
+            "10.50",
+            "1050 fen",
+        ),
+    ]
+)
+Size = (
+    Annotated[int, Meta(ge=1, le=30 * 2**20)]
+    | Annotated[str, _text(SIZE_PATTERN, "a size such as 560 or 64 KiB", "64 KiB")]
+)
+Span = Annotated[str, _text(SPAN_PATTERN, "a span of time such as 90s, 10 min or 30d", "30d")]
+Moment = Annotated[
+    str,
+    _text(
+        MOMENT_PATTERN,
+        "a date and time with its zone, such as 2021-04-02T00:00:00+08:00",
+        "2021-04-02T00:00:00+08:00",
+    ),
+]
+Devices = Annotated[
+    str,
+    _text(
+        SELECTION_PATTERN,
+        "a selection of devices, such as meters, meters[1-100], failed of E1 or first 50 licensed of meters",
+        "meters[1-100]",
+        "failed of E1",
+        "first 50 unlicensed of meters",
+    ),
+]
+DeviceList = Devices | Annotated[list[Devices], Meta(min_length=1, max_length=100)]
+Count = Annotated[int, Meta(ge=1, le=10_000_000)]
+Tally = Annotated[int, Meta(ge=0, le=10_000_000)]
+FailingStep = Annotated[
+    int,
+    Meta(
+        description="102 space, 103 memory, 104 timeout, 105 battery, 106 signal, 107 unknown while downloading; "
+        "202 battery, 203 memory, 204 version mismatch, 205 digest, 206 unknown, 207 retries used up after it",
+        extra_json_schema={"enum": [*range(102, 108), *range(202, 208)]},
+    ),
+]
+Need = Literal["auth", "keepalive", "takeover", "durable_ack"]
+Reason = Literal[
+    "not_subscribed",
+    "arrears",
+    "package_unknown",
+    "package_not_verified",
+    "devices_unusable",
+    "devices_busy",
+    "licences_insufficient",
+    "balance_insufficient",
+    "not_refundable",
+    "conflict",
+    "not_found",
+    "malformed",
+]
+Outcome = Literal["created", "done", "refused"]
+Source = Literal["purchased", "free", "grandfathered", "none"]
+
+TallyEach = Tally | dict[str, Tally]
+AmountEach = Amount | dict[str, Amount]
+OutcomeEach = Outcome | dict[str, Outcome]
+ReasonEach = Reason | dict[str, Reason]
+SourceEach = Source | dict[str, Source]

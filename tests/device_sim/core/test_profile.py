@@ -1,0 +1,39 @@
+"""Profiles and faults that can't be are refused with all that is wrong."""
+
+import pytest
+
+from device_sim import Fault, Profile
+from device_sim.core.profile import STRIKES
+from platform_stub.protocol.codes import DOWNLOAD_FAILURES, UPDATE_FAILURES
+from platform_stub.protocol.errors import UsageFault
+
+
+def test_all_that_is_wrong_is_told():
+    with pytest.raises(UsageFault) as caught:
+        Profile(chunk_bytes=0, keepalive_s=9, install_ms=-1, reboot_ms=-5)
+    assert str(caught.value) == (
+        "profile: chunk_bytes = 0: at least 1 is wanted; install_ms = -1: at least 0 is wanted; "
+        "reboot_ms = -5: at least 0 is wanted; keepalive_s = 9: at least 10 is wanted"
+    )
+
+
+def test_the_other_bounds():
+    with pytest.raises(UsageFault, match="keepalive_s = 1801: at most 1800 is taken"):
+        Profile(keepalive_s=1801)
+    with pytest.raises(UsageFault, match="flow = 'fuse': there is mqtt"):
+        Profile(flow="fuse")
+
+
+@pytest.mark.parametrize("step", [0, 101, 108, 201, 208, -1])
+def test_a_step_that_is_no_failure(step):
+    with pytest.raises(UsageFault, match=f"step {step} is no failure to choose"):
+        Fault(step=step)
+
+
+def test_every_failure_can_be_chosen_but_generation_as_own():
+    assert set(STRIKES) == set(DOWNLOAD_FAILURES) | set(UPDATE_FAILURES) - {208}
+
+
+def test_times():
+    with pytest.raises(UsageFault, match="times = 0"):
+        Fault(step=102, times=0)

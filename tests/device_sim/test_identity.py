@@ -1,0 +1,123 @@
+"""A fleet's CSV: read as it was written, and all mistakes told at once with their place."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from device_sim import DeviceFileFault, Identity, read_devices_csv, write_devices_csv
+from platform_stub.protocol.errors import UsageFault
+
+HEAD = "device_id,product_id,name,key,iccid,imsi,f_version,s_version\n"
+KEY = "KuF3NT/jUBJ62LNBB/A8XZA9CqS3Cu79B/ABmfA1UCw="
+
+version = st.none() | st.from_regex(r"[A-Za-z0-9._-]{1,20}", fullmatch=True)
+card = st.from_regex(r"[0-9A-Z]{0,20}", fullmatch=True)
+some = st.builds(
+    Identity,
+    device_id=st.integers(1, 10**17),
+    product_id=st.from_regex(r"[A-Za-z0-9]{1,12}", fullmatch=True),
+    name=st.from_regex(r"[A-Za-z0-9_-]{1,20}", fullmatch=True),
+    key=st.just(KEY),
+    iccid=card,
+    imsi=card,
+    f_version=version,
+    s_version=version,
+)
+
+
+@given(
+    st.lists(
+        some, min_size=1, max_size=8, unique_by=(lambda i: i.device_id, lambda i: (i.product_id, i.name))
+    )
+)
+def test_what_was_written_is_read(tmp_path_factory, identities):
+    path = tmp_path_factory.mktemp("csv") / "fleet.csv"
+    write_devices_csv(path, identities)
+    assert read_devices_csv(path) == identities
+
+
+def test_leading_zeros_and_missing_columns():
+    (identity,) = read_devices_csv("x.csv", f"name,key,device_id,product_id,iccid\n\nd1,{KEY},7,00p,0089\n")
+    assert identity == Identity(device_id=7, product_id="00p", name="d1", key=KEY, iccid="0089")
+
+
+def test_spreadsheets_are_read():
+    text = "\ufeff" + HEAD.replace("\n", "\r\n") + f'"7","p1"," d1 ","{KEY}",,,,\r\n,,,,,,,\r\n'
+    assert read_devices_csv("x", text.removeprefix("\ufeff"))[0].name == "d1"
+
+
+def test_all_mistakes_at_once():
+    text = HEAD + "\n".join(
+        [
+            f"1,p1,d1,{KEY},0089,0460,1.0,",
+            f"x,p 1,d/2,{KEY},,,,",
+            f"0,p1,d3,{KEY}",
+            f"1,p1,d4,{KEY},,,,",
+            f"5,p1,d1,{KEY},,,,",
+            "6,,d6,abc,8-9,,1 0,",
+        ]
+    )
+    with pytest.raises(DeviceFileFault) as caught:
+        read_devices_csv("fleet.csv", text)
+    assert caught.value.mistakes == [
+        "fleet.csv:3: device_id: 'x' is no device ID: a whole number from 1 is wanted",
+        "fleet.csv:3: product_id: 'p 1' is not 1-32 letters and digits",
+        "fleet.csv:3: name: 'd/2' is not 1-64 of A-Z a-z 0-9 _ -",
+        "fleet.csv:4: 8 cells are wanted, as in the header; here are 4",
+        "fleet.csv:5: device_id: 1 is there already, at line 2",
+        "fleet.csv:6: name: p1/d1 is there already, at line 2",
+        "fleet.csv:7: product_id: is empty",
+        "fleet.csv:7: key: the access key is not base64 (3 characters; base64 has A-Z a-z 0-9 + /, padded with = to a multiple of 4)",
+        "fleet.csv:7: iccid: '8-9' is not up to 32 letters and digits",
+        "fleet.csv:7: f_version: '1 0' is not 1-20 of A-Z a-z 0-9 _ . -",
+    ]
+    assert "fleet.csv:3: device_id" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "mistake"),
+    [
+        ("", "f:1: the file is empty; a header row is wanted: " + HEAD.strip()),
+        (HEAD, "f:1: there is no device below the header"),
+        ("name,key\n", "f:1: column device_id is missing; the header is " + HEAD.strip()),
+        (
+            HEAD.strip() + ",extra\n",
+            f"f:1: no column is named 'extra'; there are {HEAD.strip().replace(',', ', ')}",
+        ),
+        (HEAD.strip() + ",name\n", "f:1: column name is there twice"),
+        (HEAD + '1,p1,"d1\n', 'f:2: unexpected end of data; cells are separated by commas, quoted by "'),
+    ],
+)
+def test_a_file_that_is_no_fleet(text, mistake):
+    with pytest.raises(DeviceFileFault) as caught:
+        read_devices_csv("f", text)
+    assert mistake in caught.value.mistakes
+
+
+def test_lines_are_counted_through_quoted_ones():
+    text = HEAD + f'1,p1,"d\n1",{KEY},,,,\n2,p1,d2,?,,,,\n'
+    with pytest.raises(DeviceFileFault) as caught:
+        read_devices_csv("f", text)
+    assert [mistake.split(": ")[0] for mistake in caught.value.mistakes] == ["f:2", "f:4"]
+
+
+def test_a_file_that_can_not_be_read(tmp_path):
+    with pytest.raises(UsageFault, match=r"missing\.csv: No such file"):
+        read_devices_csv(tmp_path / "missing.csv")
+    (tmp_path / "latin.csv").write_bytes(b"na\xefve")
+    with pytest.raises(UsageFault, match="not UTF-8 at byte 2"):
+        read_devices_csv(tmp_path / "latin.csv")
+
+
+def test_a_key_is_not_shown():
+    assert KEY not in repr(Identity(device_id=1, product_id="p", name="n", key=KEY))
+
+
+@given(st.text(max_size=80))
+def test_any_text_is_read_or_refused(text):
+    mistakes = ["f:"]
+    try:
+        read_devices_csv("f", text)
+    except DeviceFileFault as fault:
+        mistakes = fault.mistakes
+    assert all(mistake.startswith("f:") for mistake in mistakes)

@@ -1,0 +1,175 @@
+"""`ota-sim devices export` and `ota-sim fleet` as their users run them, against a stub."""
+
+import asyncio
+import json
+import signal
+import sys
+
+import pytest
+from aiohttp import ClientSession
+
+from platform_stub.server import Stub
+
+COMMAND = (sys.executable, "-c", "from scenarios.cli import main; main()")
+
+
+async def start(*arguments):
+    return await asyncio.create_subprocess_exec(
+        *COMMAND, *map(str, arguments), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+
+
+async def run(*arguments):
+    process = await start(*arguments)
+    async with asyncio.timeout(60):
+        out, err = await process.communicate()
+    return process.returncode, out.decode(), err.decode()
+
+
+def spell(address):
+    return f"{address[0]}:{address[1]}"
+
+
+class Operator:
+    def __init__(self, session):
+        self.session = session
+
+    async def post(self, path, body=b"{}", media="application/json"):
+        async with self.session.post(path, data=body, headers={"Content-Type": media}) as reply:
+            assert reply.ok, await reply.text()
+            return await reply.json()
+
+
+@pytest.fixture
+async def stub():
+    async with Stub() as stub:
+        yield stub
+
+
+@pytest.fixture
+async def world(stub):
+    """An account with three devices and a package."""
+    async with ClientSession(stub.http_url) as session:
+        operator = Operator(session)
+        account = (await operator.post("/v1/accounts"))["account_id"]
+        await operator.post(f"/v1/accounts/{account}/subscription")
+        product = (await operator.post(f"/v1/accounts/{account}/products"))["product_id"]
+        sheet = b"name,f_version,iccid\n" + b"".join(b"d%d,1.0,008%d\n" % (at, at) for at in (1, 2, 3))
+        await operator.post(f"/v1/products/{product}/devices", sheet, "text/csv")
+        path = f"/v1/products/{product}/packages?kind=FOTA&name=two&target=2.0"
+        package = (await operator.post(path, bytes(5_000), "application/octet-stream"))["package_id"]
+        await operator.post(f"/v1/packages/{package}/verification-skip")
+        operator.account, operator.package = account, package
+        yield operator
+
+
+def order(world):
+    body = json.dumps({"package_id": world.package, "device_ids": [1, 2, 3]}).encode()
+    return world.post(f"/v1/accounts/{world.account}/tasks", body)
+
+
+def fleet(stub, file, *more):
+    return (
+        "fleet",
+        "--devices",
+        file,
+        "--http",
+        spell(stub.http_address),
+        "--mqtt",
+        spell(stub.mqtt_address),
+        *more,
+    )
+
+
+async def export(stub, world, file):
+    return await run(
+        "devices", "export", "--http", spell(stub.http_address), "--account", world.account, "-o", file
+    )
+
+
+async def test_export_then_run_until_idle(stub, world, tmp_path):
+    file = tmp_path / "fleet.csv"
+    code, out, err = await export(stub, world, file)
+    assert (code, out, err) == (0, "", f"3 devices written to {file}; it holds their keys\n")
+    assert file.read_text().splitlines()[1].split(",")[4] == "0081"
+    await order(world)
+    code, out, err = await run(*fleet(stub, file, "--until", "idle", "--quiet", "1s", "--seed", "7"))
+    assert (code, out.splitlines()[0][:10]) == (0, "done after"), err
+    assert "  devices    3, 3 in at the end, 0 busy" in out
+    assert "  jobs       3 begun, 3 succeeded, 0 failed" in out
+    assert "  downloads  3 answers, 15,000 bytes" in out
+    assert "seed 7" in err
+    assert "\x1b" not in out + err  # no terminal, no colours
+
+
+async def test_export_to_stdout(stub, world):
+    code, out, err = await run(
+        "devices", "export", "--http", spell(stub.http_address), "--account", world.account
+    )
+    assert (code, err, out.count("\n")) == (0, "", 4)
+
+
+async def test_export_of_nothing(stub, world, tmp_path):
+    code, _, err = await run("devices", "export", "--http", spell(stub.http_address), "--account", 99)
+    assert (code, err) == (2, "ota-sim: there is no account 99 (not_found)\n")
+    code, _, err = await export(stub, world, tmp_path / "none" / "x.csv")
+    assert (code, "No such file" in err) == (2, True)
+
+
+async def test_ctrl_c_prints_the_summary(stub, world, tmp_path):
+    file = tmp_path / "fleet.csv"
+    await export(stub, world, file)
+    process = await start(*fleet(stub, file))
+    async with asyncio.timeout(30):
+        while b"3 of 3 devices in" not in await process.stderr.readline():
+            pass
+        process.send_signal(signal.SIGINT)
+        out, err = await process.communicate()
+    assert process.returncode == 130
+    assert out.decode().startswith("stopped after")
+    assert b"Traceback" not in err
+
+
+async def test_a_span_and_a_wrong_key(stub, world, tmp_path):
+    file = tmp_path / "fleet.csv"
+    await export(stub, world, file)
+    lines = file.read_text().splitlines()
+    cells = lines[2].split(",")
+    cells[3] = "AAAA"
+    file.write_text("\n".join([*lines[:2], ",".join(cells), lines[3]]) + "\n")
+    code, out, err = await run(*fleet(stub, file, "--until", "1s"))
+    assert (code, err.splitlines()[-1]) == (1, "ota-sim: 1 of 3 devices are not in")
+    assert "CONNACK 5 (not authorised)" in out
+    code, _, err = await run(*fleet(stub, file, "--until", "idle"))
+    assert (code, "1 of 3 devices are not ready: device 2 is waiting (CONNACK 5" in err) == (1, True)
+
+
+async def test_a_bad_csv_starts_nothing(tmp_path):
+    file = tmp_path / "fleet.csv"
+    file.write_text("device_id,product_id,name,key\nx,p1,d1,AAAA\n2,p1,d 2,AAAA\n")
+    code, out, err = await run("fleet", "--devices", file)
+    assert (code, out) == (2, "")
+    assert err.splitlines() == [
+        f"{file}:2: device_id: 'x' is no device ID: a whole number from 1 is wanted",
+        f"{file}:3: name: 'd 2' is not 1-64 of A-Z a-z 0-9 _ -",
+    ]
+
+
+async def test_nobody_is_there(tmp_path):
+    async with Stub() as stub:
+        pass
+    file = tmp_path / "fleet.csv"
+    file.write_text("device_id,product_id,name,key\n1,p1,d1,AAAA\n")
+    code, _, err = await run(*fleet(stub, file, "--until", "500ms"))
+    assert (code, "nobody answers there. Is `ota-sim serve` running?" in err) == (3, True)
+    code, _, err = await run(*fleet(stub, file, "--until", "idle", "--give-up", "1s"))
+    assert (code, "Connection refused" in err) == (3, True)
+    code, _, err = await run("devices", "export", "--http", spell(stub.http_address), "--account", 1)
+    assert (code, "Is `ota-sim serve` running there?" in err) == (3, True)
+
+
+async def test_an_until_that_is_none(tmp_path):
+    file = tmp_path / "x.csv"
+    file.write_text("")
+    code, _, err = await run("fleet", "--devices", file, "--until", "soon")
+    assert (code, "or idle" in err) == (2, True)

@@ -1,0 +1,195 @@
+"""From a file to values: what is read as what, what is merged, and what defaults are."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from platform_stub.protocol.operator import Policy, RegisterDevice
+from scenarios import play as p
+from scenarios.loader import ScenarioFault, load_file, load_files
+from scenarios.loader.files import load_bytes
+from scenarios.selection import Selection
+
+HEAD = "version: 1\nname: x\nfleets: {meters: {count: 3}}\n"
+
+
+def plays_of(text):
+    return load_bytes(text.encode(), "x.yaml", Path())
+
+
+def steps_of(steps):
+    (play,) = plays_of(HEAD + "steps:\n" + steps)
+    return play.steps
+
+
+def test_a_small_scenario_and_its_defaults():
+    (play,) = plays_of(HEAD + "steps: [{id: E1, buy: 3}]\n")
+    assert play == p.Play(
+        scenario="x",
+        variant="",
+        title="",
+        variant_title="",
+        file="x.yaml",
+        covers=(),
+        needs=(),
+        seed=1,
+        clock_ms=None,
+        policy=Policy(),
+        account=p.AccountStart(),
+        products=(p.ProductStart(name="main", product_id=None, title="main"),),
+        fleets=(
+            p.FleetStart(
+                name="meters",
+                product="main",
+                connect=True,
+                count=3,
+                rows=(),
+                f_version="1.0",
+                s_version="1.0",
+            ),
+        ),
+        groups={},
+        steps=(p.PlayStep(id="E1", title="", action=p.Buy(count=3), wait_ms=60_000, expected=p.Expected()),),
+    )
+    assert (play.name, play.device_count, play.connected_count) == ("x", 3, 3)
+    assert [device.name for device in p.devices_of(play.fleets[0])] == ["meters-1", "meters-2", "meters-3"]
+
+
+def test_variants_lay_over_the_scenario():
+    plays = plays_of(
+        HEAD
+        + """\
+policy: {free_devices: 5, price_fen: 200, charging_date: 1970-01-01T08:00:01+08:00}
+account: {top_up: 20, buy: 3}
+variants:
+  A: {}
+  B: {title: other, policy: {free_devices: 0, charging_date: null}, account: {top_up: 6.5}}
+steps:
+  - {id: s, check: {}, expect: {left: {A: 8, B: 3}, balance: {A: 14, B: 50 fen}, fee: 6, jobs: {}}}
+"""
+    )
+    a, b = plays
+    assert (a.name, b.name, b.variant_title) == ("x A", "x B", "other")
+    assert a.policy == Policy(free_devices=5, price_fen=200, charging_date_ms=1_000)
+    assert b.policy == Policy(free_devices=0, price_fen=200, charging_date_ms=None)
+    assert a.account == p.AccountStart(top_up_fen=2_000, buy=3)
+    assert b.account == p.AccountStart(top_up_fen=650, buy=3)
+    assert a.steps[0].expected == p.Expected(counts={"left": 8}, amounts={"balance": 1_400, "fee": 600})
+    assert b.steps[0].expected == p.Expected(counts={"left": 3}, amounts={"balance": 50, "fee": 600})
+
+
+ALL_METERS = (Selection(text="meters", base="meters"),)
+ACTIONS = [
+    ("create_task: {kind: SOTA, target: 2.0, devices: meters}",
+     p.CreateTask(kind="SOTA", target="2.0", devices=ALL_METERS, package_bytes=4_096, verification="skip")),
+    ("create_task: {kind: FOTA, target: 1, devices: [meters, meters], package: 560, verification: open}",
+     p.CreateTask(kind="FOTA", target="1", devices=ALL_METERS * 2, package_bytes=560, verification="open")),
+    ("fail: {devices: meters}", p.Fail(devices=ALL_METERS, step=206, times=1)),
+    ("fail: {devices: meters, step: 103, times: 2}", p.Fail(devices=ALL_METERS, step=103, times=2)),
+    ("wait_jobs: {}", p.WaitJobs(of=None)),
+    ("replace_cards: {devices: meters}", p.ReplaceCards(devices=ALL_METERS)),
+    ("terminate: {devices: meters}", p.Terminate(devices=ALL_METERS)),
+    ("create_again: {devices: meters, group: anew}", p.CreateAgain(devices=ALL_METERS, group="anew")),
+    ("move: {devices: meters, to: main}", p.Move(devices=ALL_METERS, to="main")),
+    ("buy: 7", p.Buy(count=7)),
+    ("grant: {count: 2, contract: 0017}", p.Grant(count=2, contract="0017")),
+    ("cancel_licences: 1", p.CancelLicences(count=1)),
+    ("top_up: 0.01", p.TopUp(amount_fen=1)),
+    ("post: {amount: -12.3, reason: on}", p.Posting(amount_fen=-1_230, reason="on")),
+    ("subscribe: true", p.Subscribe()),
+    ("charging_date: null", p.SetChargingDate(at_ms=None)),
+    ("charging_date: 1970-01-01T00:00Z", p.SetChargingDate(at_ms=0)),
+    ("advance: 1d 2 h", p.Advance(span_ms=26 * 3_600_000)),
+    ("advance_to: 1970-01-02 00:00:00.5 +00:00", p.AdvanceTo(at_ms=86_400_500)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "action"), ACTIONS)
+def test_each_action(text, action):
+    (step,) = steps_of(f"  - id: s\n    {text}\n")
+    assert step.action == action
+
+
+def test_actions_about_a_step():
+    steps = steps_of("""\
+  - {id: a, create_task: {kind: FOTA, target: "2", devices: meters}, wait: none}
+  - {id: b, retry_task: {of: a}, wait: 90s}
+  - {id: c, cancel_task: {of: b}}
+  - {id: d, check: {of: a}, expect: {reason: arrears}}
+""")
+    assert [step.action for step in steps[1:]] == [p.RetryTask(of="a"), p.CancelTask(of="b"), p.Check(of="a")]
+    assert [step.wait_ms for step in steps] == [None, 90_000, 60_000, 60_000]
+    assert steps[3].expected == p.Expected(reason="arrears")
+
+
+def test_text_stays_text_and_nothing_becomes_a_float():
+    (step,) = steps_of("  - {id: 007, title: yes, top_up: 10.10, expect: {outcome: done}}\n")
+    assert (step.id, step.title, step.action) == ("007", "yes", p.TopUp(amount_fen=1_010))
+
+
+def test_a_play_travels_as_messagepack():
+    (play,) = plays_of(
+        HEAD + "steps:\n" + "".join(f"  - {{id: s{n}, {text}}}\n" for n, (text, _) in enumerate(ACTIONS[2:6]))
+    )
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(play), type=p.Play) == play
+
+
+CSV = "name,iccid,key,f_version\nm1,0012345,a2V5MQ==,\nm2,,,2.0\n"
+
+
+def test_a_fleet_from_a_file(tmp_path):
+    (tmp_path / "m.csv").write_text(CSV)
+    scenario = tmp_path / "x.yaml"
+    scenario.write_text(
+        'version: 1\nname: x\nfleets: {m: {file: m.csv, s_version: "5"}}\nsteps: [{id: s, buy: 1}]\n'
+    )
+    (play,) = load_file(scenario)
+    assert list(p.devices_of(play.fleets[0])) == [
+        RegisterDevice(name="m1", iccid="0012345", key="a2V5MQ==", f_version="1.0", s_version="5"),
+        RegisterDevice(name="m2", f_version="2.0", s_version="5"),
+    ]
+    assert play.device_count == 2
+
+
+FLEET_MISTAKES = [
+    ("name,colour\nm1,red\n", ["m.csv:1:1: no column is named 'colour'; there are name, key, iccid, imsi, f_version, s_version"]),
+    ("nam\nm1\n", ["m.csv:1:1: no column is named 'nam'; did you mean name?"]),
+    ("iccid\n1\n", [("m.csv:1:1: the header row names each column once, and name among them; "
+                    "there are name, key, iccid, imsi, f_version, s_version")]),
+    ("name\n", ["m.csv:1:1: the file names no device"]),
+    ("name,iccid\nm1\nm 2,\nm3,\nm3,\n", [
+        "m.csv:2:1: 2 columns are wanted, here are 1",
+        "m.csv:3:1: name: expected a device name: letters, digits, - and _, at most 64, found 'm 2'",
+        "m.csv:5:1: m3 stands on line 4 already",
+    ]),
+    ('name\n"m1\n', ["m.csv:2:1: not CSV: unexpected end of data"]),
+    ("name,f_version\nm1,1 0\n", [
+        "m.csv:2:1: f_version: expected a version: 1 to 20 letters, digits, - _ and ., found '1 0'",
+    ]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "expected"), FLEET_MISTAKES)
+def test_mistakes_in_a_fleets_file(tmp_path, text, expected):
+    (tmp_path / "m.csv").write_text(text)
+    with pytest.raises(ScenarioFault) as caught:
+        load_bytes(
+            b"version: 1\nname: x\nfleets: {m: {file: m.csv}}\nsteps: [{id: s, buy: 1}]\n", "x.yaml", tmp_path
+        )
+    assert [str(m).removeprefix(f"{tmp_path}/") for m in caught.value.mistakes] == expected
+
+
+def test_several_files_are_read_before_anything_is_said(tmp_path):
+    for name, text in (("a", "version: 2"), ("b", "name: x"), ("c", "steps: 1")):
+        (tmp_path / f"{name}.yaml").write_text(text)
+    with pytest.raises(ScenarioFault) as caught:
+        load_files(sorted(tmp_path.glob("*.yaml")))
+    assert {Path(mistake.file).stem for mistake in caught.value.mistakes} == {"a", "b", "c"}
+
+
+def test_two_files_of_one_name(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.yaml").write_text(HEAD + "steps: [{id: s, buy: 1}]\n")
+    with pytest.raises(ScenarioFault, match=r"b.yaml:1:1: name: .*a.yaml has the name x too"):
+        load_files([tmp_path / "a.yaml", tmp_path / "b.yaml"])

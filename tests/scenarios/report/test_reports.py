@@ -1,0 +1,253 @@
+"""Reports: valid, complete, and written whole or not at all."""
+
+import json
+import os
+import re
+from xml.etree import ElementTree as ET
+
+import pytest
+from msgspec import structs
+
+from platform_stub.protocol.operator import Policy
+from scenarios.play import Play
+from scenarios.report import write_reports
+from scenarios.report.files import ReportFault, check_folder
+from scenarios.report.json_report import make_json
+from scenarios.report.junit import make_junit
+from scenarios.results import (
+    AuditResult,
+    Difference,
+    FleetFigures,
+    PlayResult,
+    RunResult,
+    Seen,
+    StepResult,
+)
+
+PASSED = StepResult(
+    id="E1",
+    title="a task",
+    action="create_task",
+    verdict="passed",
+    expected={"left": "0"},
+    seen=Seen(outcome="created", needed=5, available=5, missing=0, deducted=5, left=0, jobs={"success": 5}),
+    at_ms=7,
+    seconds=0.5,
+)
+FAILED = StepResult(
+    id="E2",
+    title="<none> & \x00\ufffe ünïcödé License余量不足",
+    action="check",
+    verdict="failed",
+    expected={"left": "1"},
+    seen=Seen(left=0),
+    differences=(
+        Difference(what="left", expected="1", seen="0"),
+        Difference(what="needed", expected="3", seen="4", by="prediction"),
+    ),
+    note="something took too long",
+)
+UNCHECKED = structs.replace(PASSED, id="E3", verdict="unchecked")
+LEFT = StepResult(id="E4", title="", action="buy", verdict="not_played")
+
+
+def play_result(**changes):
+    result = PlayResult(
+        scenario="x",
+        variant="F",
+        title="title",
+        variant_title="variant",
+        file="x.yaml",
+        covers=("B1", "B2"),
+        verdict="failed",
+        exit_code=1,
+        seed=7,
+        policy=Policy(charging_date_ms=1_617_292_800_000, free_devices=0),
+        clock_ms=1_622_476_800_000,
+        broker="amqtt",
+        flow="mqtt",
+        cannot_check=("keep-alive",),
+        devices=5,
+        connected=5,
+        steps=(PASSED, FAILED, UNCHECKED, LEFT),
+        audit=AuditResult(ok=False, rows=9, findings=("I1 account 1: expected 1; seen 2",), seconds=0.25),
+        fleet=FleetFigures(
+            devices=5, jobs_succeeded=5, jobs_failed=0, downloads=5, downloaded_bytes=20_480, messages_sent=1,
+            messages_received=1, reconnects=0, connect_failures=0, repeats=0,
+        ),
+        fee_fen=180_050,
+        started_ms=1_622_476_800_000,
+        seconds=2.5,
+    )  # fmt: skip
+    return structs.replace(result, **changes)
+
+
+def run_result(*plays, **changes):
+    return structs.replace(RunResult(version="1.2.3", plays=plays, seconds=3.0), **changes)
+
+
+def junit(*plays):
+    return ET.fromstring(make_junit(run_result(*plays)))  # noqa: S314 - our own report
+
+
+def test_junit_counts():
+    root = junit(
+        play_result(),
+        play_result(
+            variant="P", verdict="passed", exit_code=0, steps=(PASSED,), audit=AuditResult(ok=True, rows=1)
+        ),
+    )
+    assert root.tag == "testsuites"
+    assert {n: root.get(n) for n in ("tests", "failures", "errors", "skipped", "time")} == {
+        "tests": "7", "failures": "2", "errors": "0", "skipped": "2", "time": "3.000",
+    }  # fmt: skip
+    one, two = root
+    assert (one.get("name"), one.get("tests"), one.get("failures"), one.get("skipped")) == (
+        "x F",
+        "5",
+        "2",
+        "2",
+    )
+    assert (two.get("name"), two.get("tests"), two.get("failures"), two.get("skipped")) == (
+        "x P",
+        "2",
+        "0",
+        "0",
+    )
+    assert one.get("timestamp") == "2021-05-31T16:00:00"
+
+
+def test_junit_cases():
+    (suite,) = junit(play_result())
+    cases = suite.findall("testcase")
+    assert [case.get("name") for case in cases] == [
+        "E1 a task",
+        "E2 <none> & \N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER} ünïcödé License余量不足",
+        "E3 a task",
+        "E4",
+        "audit of the journal and the tables (I1-I7)",
+    ]
+    assert {case.get("classname") for case in cases} == {"ota-sim.x.F"}
+    assert cases[0].find("failure") is None
+    assert "needed: 5\navailable: 5\nmissing: 0\n" in cases[0].findtext("system-out")
+    assert "jobs: 5 success" in cases[0].findtext("system-out")
+    failure = cases[1].find("failure")
+    assert failure.get("message") == "something took too long"
+    assert failure.text.splitlines() == [
+        "something took too long",
+        "left: expected 1, seen 0",
+        "needed: expected 3 (predicted by the auditor), seen 4",
+    ]
+    assert [case.find("skipped") is not None for case in cases] == [False, False, True, True, False]
+    assert cases[4].find("failure").text == "I1 account 1: expected 1; seen 2"
+
+
+def test_junit_properties():
+    (suite,) = junit(play_result())
+    properties = {p.get("name"): p.get("value") for p in suite.find("properties")}
+    assert properties["policy"] == (
+        "charging from 2021-04-02 00:00 +0800 · price 1 yuan · 0 free · purchased first · "
+        "free for life when job created · arrears hold pending"
+    )
+    assert {n: properties[n] for n in ("seed", "version", "broker", "flow", "fee_yuan", "covers", "not_checked")} == {
+        "seed": "7", "version": "1.2.3", "broker": "amqtt", "flow": "mqtt", "fee_yuan": "1800.50", "covers": "B1 B2",
+        "not_checked": "keep-alive",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("verdict", "tag"), [("skipped", "skipped"), ("broken", "error"), ("stopped", "error")]
+)
+def test_a_play_that_ended_early(verdict, tag):
+    (suite,) = junit(play_result(verdict=verdict, reason="because\nof that", steps=(), audit=None))
+    (case,) = suite.findall("testcase")
+    assert case.find(tag).get("message").startswith("because")
+    assert suite.get({"skipped": "skipped", "error": "errors"}[tag]) == "1"
+
+
+def test_json_is_the_whole_run():
+    report = json.loads(make_json(run_result(play_result())))
+    assert {n: report[n] for n in ("format", "format_version", "version", "verdict", "exit_code")} == {
+        "format": "ota-sim-report", "format_version": 1, "version": "1.2.3", "verdict": "failed", "exit_code": 1,
+    }  # fmt: skip
+    (play,) = report["plays"]
+    assert (play["scenario"], play["variant"], play["seed"], play["fee_fen"]) == ("x", "F", 7, 180_050)
+    assert play["policy"]["free_devices"] == 0
+    first, second, *_ = play["steps"]
+    assert first == {
+        "id": "E1",
+        "title": "a task",
+        "action": "create_task",
+        "verdict": "passed",
+        "expected": {"left": "0"},
+        "seen": {
+            "outcome": "created", "needed": 5, "available": 5, "missing": 0, "deducted": 5, "left": 0, "jobs": {"success": 5},
+        },
+        "differences": [],
+        "note": "",
+        "at_ms": 7,
+        "seconds": 0.5,
+    }  # fmt: skip
+    assert second["differences"][0] == {"what": "left", "expected": "1", "seen": "0", "by": "expectation"}
+
+
+@pytest.mark.parametrize(
+    ("codes", "interrupted", "expected"),
+    [
+        ([], False, 0),
+        ([0, 0], False, 0),
+        ([0, 1], False, 1),
+        ([1, 2, 0], False, 2),
+        ([2, 3, 1], False, 3),
+        ([3], True, 130),
+    ],
+)
+def test_exit_codes(codes, interrupted, expected):
+    plays = [play_result(exit_code=code) for code in codes]
+    assert run_result(*plays, interrupted=interrupted).exit_code == expected
+
+
+def test_reports_are_written_and_replaced(tmp_path):
+    folder = tmp_path / "a" / "b"
+    for _ in range(2):
+        paths = write_reports(run_result(play_result()), folder)
+    assert [path.name for path in paths] == ["junit.xml", "report.json"]
+    assert sorted(path.name for path in folder.iterdir()) == ["junit.xml", "report.json"]
+    assert (folder / "junit.xml").stat().st_mode & 0o777 == 0o644
+
+
+def test_a_folder_that_is_a_file(tmp_path):
+    (tmp_path / "reports").write_text("mine")
+    with pytest.raises(ReportFault, match="can't be written to"):
+        check_folder(tmp_path / "reports")
+    with pytest.raises(ReportFault, match=r"junit.xml can't be written: "):
+        write_reports(run_result(), tmp_path / "reports")
+    assert (tmp_path / "reports").read_text() == "mine"
+
+
+def test_a_full_disk_leaves_the_old_report(tmp_path):
+    """A file size limit stands for the full disk: both fail in the middle of writing."""
+    import resource
+    import signal
+
+    write_reports(run_result(play_result()), tmp_path)
+    old = (tmp_path / "junit.xml").read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_024, limits[1]))
+    try:
+        with pytest.raises(ReportFault, match=re.escape(os.strerror(27))) as caught:
+            write_reports(run_result(play_result(), play_result()), tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert caught.value.exit_code == 3
+    assert (tmp_path / "junit.xml").read_bytes() == old
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["junit.xml", "report.json"]
+
+
+def test_plays_carry_what_reports_say():
+    """A report's facts about a play come from the play; a new field of one wants a thought about the other."""
+    assert {"scenario", "variant", "seed", "policy", "covers", "title"} <= set(Play.__struct_fields__) & set(
+        PlayResult.__struct_fields__
+    )

@@ -1,0 +1,87 @@
+"""Random plays on the stub: what the book predicts is what the platform does, whatever is done in which order."""
+
+import asyncio
+from pathlib import Path
+
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from scenarios.loader import ScenarioFault
+from scenarios.loader.files import load_bytes
+from scenarios.runner.options import RunOptions
+from scenarios.runner.run import run_play
+
+HEAD = """\
+version: 1
+name: x
+clock: 2021-04-01T00:00:00+08:00
+policy: {{charging_date: {date}, free_devices: {free}, deduction_order: {order}, grandfathered_when: {when}}}
+account: {{subscribe: {subscribe}, top_up: 6, buy: 2}}
+products: {{main: {{}}, other: {{}}}}
+fleets:
+  m: {{count: 4, connect: {connect}}}
+  n: {{count: 2, product: other, connect: false}}
+steps:
+"""
+DEVICES = st.sampled_from(["m", "m[1-2]", "m[3]", "[m, 'm[1]']", "n", "n[1]"])
+TARGETS = st.sampled_from(["1.0", "2", "3"])
+KINDS = st.sampled_from(["FOTA", "SOTA"])
+CHECKS = st.sampled_from(["skip", "open"])
+ACTIONS = st.one_of(
+    st.builds("create_task: {{kind: {}, target: '{}', devices: {}, verification: {}}}".format, KINDS, TARGETS, DEVICES, CHECKS),
+    st.builds("create_task: {{kind: {}, target: '{}', devices: 'm[2]', verification: first}}".format, KINDS, TARGETS),
+    st.builds("retry_task: {{of: s{}}}".format, st.integers(0, 9)),
+    st.builds("cancel_task: {{of: s{}}}".format, st.integers(0, 9)),
+    st.builds("fail: {{devices: {}, step: 205}}".format, st.sampled_from(["m[1]", "m[2-3]"])),
+    st.builds("replace_cards: {{devices: {}}}".format, DEVICES),
+    st.builds("terminate: {{devices: {}}}".format, DEVICES),
+    st.builds("create_again: {{devices: {}, group: g}}".format, st.sampled_from(["m[1-2]", "n[1]"])),
+    st.builds("move: {{devices: {}, to: {}}}".format, DEVICES, st.sampled_from(["main", "other"])),
+    st.builds("buy: {}".format, st.integers(1, 5)),
+    st.just("grant: {count: 1}"),
+    st.just("cancel_licences: 1"),
+    st.builds("post: {{amount: {}}}".format, st.sampled_from([-5, 5])),
+    st.just("subscribe: true"),
+    st.builds("charging_date: {}".format, st.sampled_from(["null", "2021-03-01T00:00:00+08:00", "2021-05-01T00:00:00+08:00"])),
+    st.just("advance: 31d"),
+)  # fmt: skip
+SETTINGS = st.fixed_dictionaries({
+    "date": st.sampled_from(["null", "2021-03-01T00:00:00+08:00", "2021-04-15T00:00:00+08:00"]),
+    "free": st.integers(0, 4),
+    "order": st.sampled_from(["purchased_first", "free_first"]),
+    "when": st.sampled_from(["job_created", "update_succeeded"]),
+    "subscribe": st.sampled_from(["true", "true", "false"]),
+    "connect": st.sampled_from(["true", "false"]),
+})  # fmt: skip
+
+
+def with_tasks(actions):
+    """Let each `of` name an earlier step that creates a task, if there is one; else something else is done."""
+    creating = []
+    for n, drawn in enumerate(actions):
+        action = drawn
+        if "{of: s" in drawn:
+            what, _, number = drawn.partition("{of: s")
+            of = creating[int(number.rstrip("}")) % len(creating)] if creating else None
+            action = "grant: {count: 1}" if of is None else f"{what}{{of: s{of}}}"
+        if action.startswith(("create_task", "retry_task")):
+            creating.append(n)
+        yield action
+
+
+@settings(max_examples=25, deadline=None)
+@given(SETTINGS, st.lists(ACTIONS, min_size=1, max_size=10))
+def test_the_platform_does_what_the_book_predicts(facts, actions):
+    text = HEAD.format(**facts) + "".join(
+        f"  - {{id: s{n}, {action}}}\n" for n, action in enumerate(with_tasks(actions))
+    )
+    try:
+        (play,) = load_bytes(text.encode(), "x.yaml", Path())
+    except ScenarioFault:
+        assume(False)
+    result = asyncio.run(run_play(play, RunOptions(), lambda _: None))
+    predicted = [(step.id, d) for step in result.steps for d in step.differences if d.by == "prediction"]
+    assert predicted == [], text
+    assert result.audit is not None, result.reason
+    assert result.audit.ok, text
+    assert all("time" not in step.note for step in result.steps)

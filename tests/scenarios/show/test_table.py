@@ -1,0 +1,195 @@
+"""A play as lines: what is shown, marked and cut at which width."""
+
+import io
+
+import pytest
+from msgspec import structs
+from rich.console import Console
+
+from platform_stub.protocol.operator import Policy
+from scenarios.loader.files import load_bytes
+from scenarios.results import RunResult
+from scenarios.runner.events import PlayEnded, PlayStarted, Progress, StepEnded
+from scenarios.show.console import ConsoleShow
+from scenarios.show.table import foot_lines, head_lines, layout_for, step_lines
+from scenarios.show.wording import jobs_text, seconds_text, size_text, verdict_text
+from tests.scenarios.report.test_reports import FAILED, LEFT, PASSED, UNCHECKED, play_result
+
+
+def texts(lines):
+    return [line.plain for line in lines]
+
+
+@pytest.mark.parametrize("width", [80, 100, 120, 140])
+@pytest.mark.parametrize("devices", [5, 1_900, 1_000_000])
+def test_lines_fit_the_width(width, devices):
+    layout = layout_for(width, ["E1", "E10-anew"], devices, symbols=True)
+    seen = structs.replace(PASSED.seen, needed=devices, available=devices, deducted=devices)
+    step = structs.replace(
+        PASSED, seen=seen, title="a very long title that says a lot about what is done " * 3
+    )
+    lines = [*head_lines("x", "title", play_result(), layout), *step_lines(step, layout)]
+    widest = width if devices < 1_000_000 else max(width, 92)  # a million devices at 80 columns run over
+    assert max(line.cell_len for line in lines) <= widest
+
+
+def test_a_step_that_passed():
+    layout = layout_for(100, ["E1"], 5, symbols=True)
+    (line,) = texts(step_lines(PASSED, layout))
+    assert line.split() == ["✓", "E1", "a", "task", "5", "updated", "5", "5", "0", "5", "0", "0.50", "s"]
+
+
+def test_a_step_that_failed_shows_both_values():
+    layout = layout_for(100, ["E1"], 5, symbols=True)
+    failed = structs.replace(FAILED, title="t")
+    first, *rest = texts(step_lines(failed, layout))
+    assert first.split() == ["✗", "E2", "t", "·", "·", "·", "·", "0", "0.00", "s"]
+    assert [line.strip() for line in rest] == [
+        "something took too long",
+        "left: expected 1, seen 0",
+        "needed: expected 3 (predicted by the auditor), seen 4",
+    ]
+
+
+def test_without_symbols_it_is_ascii():
+    layout = layout_for(100, ["E1"], 5, symbols=False)
+    failed = structs.replace(FAILED, title="x" * 200)
+    for step in (PASSED, failed, UNCHECKED, LEFT):
+        for line in texts(step_lines(step, layout)):
+            assert line.isascii()
+
+
+def test_what_stands_below():
+    layout = layout_for(100, ["E1"], 5, symbols=True)
+    lines = texts(foot_lines(play_result(reason="because"), layout))
+    assert lines == [
+        "  ✗  audit  1 finding, 9 journal lines",
+        "            I1 account 1: expected 1; seen 2",
+        "  because",
+        "  not checked: keep-alive",
+        (
+            "  FAILED  4 steps, 1 failed, 1 not checked, 1 not played · 5 updates done, 20.0 KiB downloaded · "
+            "fee 1,800.50 yuan · 2.50 s"
+        ),
+    ]
+
+
+def test_words():
+    assert [seconds_text(s) for s in (0.004, 59.99, 61, 3_600)] == [
+        "0.00 s",
+        "59.99 s",
+        "1 min 01 s",
+        "60 min 00 s",
+    ]
+    assert [size_text(n) for n in (5, 2_048, 5 * 2**20, 3 * 2**30)] == [
+        "5 B",
+        "2.0 KiB",
+        "5.0 MiB",
+        "3.0 GiB",
+    ]
+    assert (
+        jobs_text(
+            structs.replace(
+                PASSED, seen=structs.replace(PASSED.seen, jobs={"failed": 1, "pending": 2, "upgrading": 1})
+            )
+        )
+        == "1 failed, 3 open"
+    )
+
+
+def run_of(*verdicts, interrupted=False):
+    return RunResult(
+        version="1", plays=tuple(play_result(verdict=v) for v in verdicts), seconds=1, interrupted=interrupted
+    )
+
+
+@pytest.mark.parametrize(
+    ("run", "text"),
+    [
+        (run_of("passed"), "passed"),
+        (run_of("passed", "passed"), "all 2 runs passed"),
+        (run_of("passed", "failed", "skipped"), "3 runs: 1 passed, 1 FAILED, 1 skipped"),
+        (run_of("broken"), "1 run: 1 BROKEN"),
+        (run_of("passed", "stopped", interrupted=True), "stopped by Ctrl-C: 2 runs begun, 1 passed"),
+    ],
+)
+def test_verdicts(run, text):
+    assert verdict_text(run) == text
+
+
+TEXT = b"""\
+version: 1
+name: x
+variants: {A: {title: first}, B: {title: second}}
+fleets: {m: {count: 2}}
+steps: [{id: s, buy: 1}]
+"""
+
+
+def show_on(plays, **options):
+    out = io.StringIO()
+    console = Console(file=out, width=100, **options)
+    return ConsoleShow(plays, "embedded", console), out
+
+
+def ended(play):
+    return PlayEnded(
+        result=structs.replace(play_result(verdict="passed", steps=(PASSED,), audit=None), policy=Policy())
+    )
+
+
+def test_lines_of_a_later_play_wait_for_the_earlier(tmp_path):
+    plays = load_bytes(TEXT, "x.yaml", tmp_path)
+    show, out = show_on(plays)
+    with show:
+        for at in (1, 0):
+            show.event(at, PlayStarted(devices=2, steps=1))
+        show.event(1, StepEnded(result=structs.replace(PASSED, id="second")))
+        show.event(1, ended(plays[1]))
+        assert "x A" in out.getvalue()
+        assert "second" not in out.getvalue()
+        show.event(0, StepEnded(result=structs.replace(PASSED, id="first")))
+        show.event(0, ended(plays[0]))
+    text = out.getvalue()
+    assert text.index("x A") < text.index("first") < text.index("x B") < text.index("second")
+    assert "\x1b" not in text
+
+
+def test_on_a_terminal_progress_is_live(tmp_path):
+    (play, _) = load_bytes(TEXT, "x.yaml", tmp_path)
+    show, out = show_on([play], force_terminal=True, legacy_windows=False, _environ={"TERM": "xterm"})
+    with show:
+        show.event(0, PlayStarted(devices=2, steps=1))
+        show.event(0, Progress(doing="jobs", step="s", done=1, total=2))
+        show._live.refresh()
+        assert "updating s 1/2" in out.getvalue()
+        assert "step 1 of 1" in out.getvalue()
+
+
+def test_no_color_and_dumb_terminals_are_plain(tmp_path):
+    plays = load_bytes(TEXT, "x.yaml", tmp_path)
+    for environ in ({"NO_COLOR": "1", "TERM": "xterm"}, {"TERM": "dumb"}):
+        show, _ = show_on(plays, force_terminal=True, _environ=environ)
+        assert show._live is None
+
+
+def test_the_summary(tmp_path):
+    plays = load_bytes(TEXT, "x.yaml", tmp_path)
+    show, out = show_on(plays)
+    run = RunResult(
+        version="1.2.3",
+        plays=(
+            play_result(verdict="passed", variant_title="first", steps=(PASSED,), exit_code=0),
+            play_result(reason="the port is taken", verdict="broken", exit_code=3),
+        ),
+        seconds=2,
+    )
+    show.summary(run, ["reports/junit.xml"])
+    assert out.getvalue().splitlines() == [
+        "  passed   x F      2.50 s  fee 1,800.50 yuan  first",
+        "  BROKEN   x F      2.50 s  fee 1,800.50 yuan  the port is taken",
+        "",
+        "ota-sim 1.2.3 · flow mqtt · embedded broker · seed 7 · 2.00 s",
+        "written: reports/junit.xml",
+        "2 runs: 1 passed, 1 BROKEN",
+    ]

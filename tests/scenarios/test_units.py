@@ -1,0 +1,93 @@
+"""Amounts, sizes, spans and moments: read into integers, spelled back."""
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scenarios import units
+
+AMOUNTS = [
+    ("0", 0), ("1000", 100_000), ("10.5", 1_050), ("10.50", 1_050), ("0.01", 1), ("-0.01", -1), ("-3", -300),
+    ("1.10 yuan", 110), ("1050 fen", 1_050), ("-1 fen", -1),
+]  # fmt: skip
+SIZES = [
+    ("1", 1),
+    ("560", 560),
+    ("64 KiB", 65_536),
+    ("64KiB", 65_536),
+    ("2 MB", 2_000_000),
+    ("30 MiB", 31_457_280),
+    ("5 B", 5),
+]
+SPANS = [
+    ("90s", 90_000), ("10 min", 600_000), ("1h 30m", 5_400_000), ("1h30m", 5_400_000), ("30d", 2_592_000_000),
+    ("2 weeks", 1_209_600_000), ("250 ms", 250), ("1.5 s", 1_500), ("1 day 1 second", 86_401_000), ("0s", 0),
+]  # fmt: skip
+MOMENTS = [
+    ("1970-01-01T00:00:00Z", 0), ("1970-01-01T08:00+08:00", 0), ("2021-04-02 00:00:00 +08:00", 1_617_292_800_000),
+    ("1970-01-01T00:00:00.250Z", 250), ("2020-02-29T00:00:00+0800", 1_582_905_600_000),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "fen"), AMOUNTS)
+def test_amounts(text, fen):
+    assert units.read_fen(text) == fen
+
+
+@pytest.mark.parametrize(("text", "size_bytes"), SIZES)
+def test_sizes(text, size_bytes):
+    assert units.read_size(text) == size_bytes
+
+
+@pytest.mark.parametrize(("text", "span_ms"), SPANS)
+def test_spans(text, span_ms):
+    assert units.read_span_ms(text) == span_ms
+
+
+@pytest.mark.parametrize(("text", "unix_ms"), MOMENTS)
+def test_moments(text, unix_ms):
+    assert units.read_moment_ms(text) == unix_ms
+
+
+BAD = {
+    units.read_fen: ["", "1.234", "1,000", "1e3", ".5", "01", "1 dollar", "1.5 fen", "--1", "9" * 20],
+    units.read_size: ["", "0", "-1", "1.5 KiB", "64 kib", "9" * 20],
+    units.read_span_ms: ["", "5", "5 years", "-1s", "1h and 5m", "1.2345 s"],
+    units.read_moment_ms: [
+        "", "2021-04-02", "2021-04-02T00:00:00", "2021-02-30T00:00:00Z", "2021-04-02T25:00:00Z", "1969-12-31T00:00:00Z",
+        "now", "2021-04-02T00:00:00+99:00",
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("read", "text"), [(read, text) for read, texts in BAD.items() for text in texts])
+def test_what_is_none(read, text):
+    with pytest.raises(ValueError, match=r"is wanted, such as .* not "):
+        read(text)
+
+
+@given(st.sampled_from(list(BAD)), st.text(max_size=30))
+def test_any_text(read, text):
+    with contextlib.suppress(ValueError):
+        assert isinstance(read(text), int)
+
+
+@given(st.integers(-(10**14) + 1, 10**14 - 1))
+def test_spelled_fen_reads_back(fen):
+    assert units.read_fen(units.show_fen(fen).replace(",", "")) == fen
+
+
+@pytest.mark.parametrize(
+    ("fen", "text"), [(0, "0"), (180_000, "1,800"), (50, "0.50"), (-1, "-0.01"), (105, "1.05")]
+)
+def test_fen_are_spelled_as_yuan(fen, text):
+    assert units.show_fen(fen) == text
+
+
+def test_the_other_spellings():
+    assert [units.show_size(n) for n in (560, 65_536, 31_457_280)] == ["560 B", "64 KiB", "30 MiB"]
+    assert [units.show_span(n) for n in (0, 90_000, 93_784_005)] == ["0 s", "1 min 30 s", "1 d 2 h"]
+    assert units.show_moment(0) == "1970-01-01 00:00:00 UTC"
+    assert units.show_moment(10**18) == "1000000000000000000 ms after 1970"
