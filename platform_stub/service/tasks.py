@@ -41,8 +41,6 @@ def create(tx: Tx, account_id: int, request: api.CreateTask) -> api.Task | Rejec
     dialect.choose(tx.conn, request.device_ids)
     if request.verification and tasks.count_chosen(tx.conn) != 1:
         return malformed("a verification is of exactly one device")
-    if request.verification and tasks.has_open_verification(tx.conn, request.package_id):
-        return conflict(f"a verification of package {request.package_id} is under way")
     order = _Order(
         package_id=request.package_id, name=request.name, verification=request.verification, retry_of=None
     )
@@ -110,7 +108,10 @@ def _command(conn: Connection, account: AccountRow, package: AnyRow | None, orde
     if package is None:
         return ev.CreateTask(needed=0, package=ev.PackageState.UNKNOWN)
     kind = UpdateKind(package.kind)
-    ready = package.verification != "open" or order.verification
+    # A package whose verification is under way is not verified yet, for a second one either (P16).
+    ready = package.verification != "open" or (
+        order.verification and not tasks.has_open_verification(conn, order.package_id)
+    )
     return ev.CreateTask(
         needed=tasks.count_needed(conn),
         package=ev.PackageState.READY if ready else ev.PackageState.NOT_VERIFIED,

@@ -18,7 +18,7 @@ from platform_stub.protocol.errors import OtaSimError
 
 INTERRUPTED: Final = 130
 TRACEBACKS: Final = "OTA_SIM_TRACEBACK"
-_PLACE: Final = re.compile(r"[^\n]+:[0-9]+(:[0-9]+)?: ")
+_PLACE: Final = re.compile(r"[^\s:]+:[0-9]+(:[0-9]+)?: ")
 _ENVIRONMENT: Final = 3
 
 # Each command's module, and its line in the help.

@@ -182,10 +182,9 @@ class Paper:
         if action.verification == "skip" and package[0] == "open":
             package[0] = "skipped"
         is_first = action.verification == "first"
+        is_ready = package[0] != "open" or (is_first and not self._is_being_verified(package))
         if is_first and len(set(device_ids)) != 1:
             return Seen(outcome="refused", reason=ErrorCode.MALFORMED.value)
-        if is_first and self._is_being_verified(package):
-            return Seen(outcome="refused", reason=ErrorCode.CONFLICT.value)
         # A device of another product is as unknown to this package as one that is not there (P7).
         wanted: list[Hashable] = [
             d if self.roster.members[d].product == product else ("foreign", d) for d in device_ids
@@ -197,7 +196,7 @@ class Paper:
             kind,
             now_ms,
             target=action.target,
-            package_fault=ErrorCode.PACKAGE_NOT_VERIFIED if package[0] == "open" and not is_first else None,
+            package_fault=None if is_ready else ErrorCode.PACKAGE_NOT_VERIFIED,
         )
         return self._keep(step.id, prediction, device_ids, kind, package if is_first else None)
 
