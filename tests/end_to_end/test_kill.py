@@ -25,19 +25,21 @@ async def test_devices_finish_after_a_kill_in_the_middle_of_a_task(serve, tmp_pa
     http, mqtt = process.http_address, process.mqtt_address
     operator = Operator(http)
     base, _, devices, package = await in_thread(operator.shop, DEVICES, grant=DEVICES, size=60_000)
-    profile = Profile(chunk_bytes=4_000, backoff_base_ms=50, backoff_max_ms=400)
+    profile = Profile(chunk_bytes=1_500, backoff_base_ms=50, backoff_max_ms=400)
     endpoint = Endpoint(http_address=http, mqtt_address=mqtt)
     async with Fleet(endpoint, identities(devices), seed=7, profile=profile) as fleet:
         await fleet.ready(30)
         task = await in_thread(operator.task, base, package, devices, Idempotency_Key="the task")
         await until(lambda: fleet.snapshot().jobs_succeeded >= DEVICES * share)
         process.kill()
+        assert fleet.snapshot().jobs_succeeded < DEVICES, "the kill came after the end"
         assert audit_database(data).ok
         serve("--http", f"{http[0]}:{http[1]}", "--mqtt", f"{mqtt[0]}:{mqtt[1]}", "--data", data)
         again = await in_thread(operator.task, base, package, devices, Idempotency_Key="the task")
         assert again["task_id"] == task["task_id"]  # P13: kept over the kill
         done = await in_thread(operator, "GET", f"/v1/tasks/{task['task_id']}?wait_ms=60000")
         assert done["jobs"] | {"success": DEVICES} == done["jobs"]
+        await fleet.ready(30)
         await fleet.idle(30)
         snapshot = fleet.snapshot()
         assert snapshot.connected == DEVICES
