@@ -12,7 +12,6 @@ from scenarios.runner.options import RunOptions
 
 _LENGTH: Final = struct.Struct(">I")
 LENGTH_BYTES: Final = _LENGTH.size
-FRAME_MAX_BYTES: Final = 2**31
 
 
 class Order(Struct, frozen=True, kw_only=True):

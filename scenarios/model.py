@@ -407,7 +407,15 @@ class CsvDevice(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A row of a fleet's CSV file; one without a version takes the fleet's."""
 
     name: DeviceName
-    key: Key | UnsetType = UNSET
+    key: (
+        Annotated[
+            Key,
+            Meta(
+                extra_json_schema={"x-wanted": "an access key: base64, 4 to 128 characters", "x-secret": True}
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
     iccid: CardNumber | UnsetType = UNSET
     imsi: CardNumber | UnsetType = UNSET
     f_version: Version | UnsetType = UNSET

@@ -7,6 +7,7 @@ or says what it can't, is an `OperatorFault`. Another platform is another class 
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Final, Literal, Protocol, Self, TypeVar
+from urllib.parse import urlencode
 
 import aiohttp
 import msgspec
@@ -265,7 +266,8 @@ class HttpOperator:
         self, product_id: str, kind: api.Kind, name: str, target: str, content: bytes
     ) -> api.Package | Refusal:
         """POST /v1/products/{id}/packages."""
-        path = f"/v1/products/{product_id}/packages?kind={kind}&name={name}&target={target}"
+        facts = urlencode({"kind": kind, "name": name, "target": target})
+        path = f"/v1/products/{product_id}/packages?{facts}"
         return await self._call("POST", path, api.Package, content, media="application/octet-stream")
 
     async def skip_verification(self, package_id: int) -> api.Package | Refusal:

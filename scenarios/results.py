@@ -4,13 +4,14 @@ Counts are None where a step has none. Times are in seconds of real time where t
 of the account's clock elsewhere; money is in fen.
 """
 
+from collections.abc import Sequence
 from typing import Literal
 
 from msgspec import Struct
 
 from platform_stub.protocol.operator import Policy
 from scenarios.brokers import BROKERS
-from scenarios.play import Play
+from scenarios.play import Play, PlayStep
 
 StepVerdict = Literal["passed", "failed", "unchecked", "not_played", "planned"]
 PlayVerdict = Literal["passed", "failed", "skipped", "broken", "stopped"]
@@ -44,12 +45,16 @@ class Seen(_Value, frozen=True, kw_only=True):
     notices: dict[str, int] | None = None
 
 
+Fact = str | int | None
+"""What an expectation is about: a count, fen where its name ends in `_fen`, or words; None: there is none."""
+
+
 class Difference(_Value, frozen=True, kw_only=True):
     """Something that is not as it must be: by an expectation of the scenario, or by the prediction."""
 
     what: str
-    expected: str
-    seen: str
+    expected: Fact
+    seen: Fact
     by: Literal["expectation", "prediction"] = "expectation"
 
 
@@ -60,7 +65,7 @@ class StepResult(_Value, frozen=True, kw_only=True):
     title: str
     action: str
     verdict: StepVerdict
-    expected: dict[str, str] = {}
+    expected: dict[str, str | int] = {}
     seen: Seen = Seen()
     differences: tuple[Difference, ...] = ()
     note: str = ""
@@ -131,9 +136,15 @@ class PlayResult(_Value, frozen=True, kw_only=True):
 
 
 def result_of(
-    play: Play, broker: str, verdict: PlayVerdict, *, reason: str = "", exit_code: int = 0
+    play: Play,
+    broker: str,
+    verdict: PlayVerdict,
+    *,
+    reason: str = "",
+    exit_code: int = 0,
+    done: Sequence[StepResult] = (),
 ) -> PlayResult:
-    """Make the result of a play of which nothing was done yet."""
+    """Make the result of a play of which some first steps were done, or none yet; the rest is not played."""
     return PlayResult(
         scenario=play.scenario,
         variant=play.variant,
@@ -152,16 +163,52 @@ def result_of(
         cannot_check=BROKERS[broker].cannot_check,
         devices=play.device_count,
         connected=play.connected_count,
+        steps=(*done, *map(not_played, play.steps[len(done) :])),
     )
 
 
+def not_played(step: PlayStep) -> StepResult:
+    """Make the result of a step that was not come to."""
+    return StepResult(
+        id=step.id,
+        title=step.title,
+        action=str(step.action.__struct_config__.tag),
+        verdict="not_played",
+        expected=expected_of(step),
+    )
+
+
+def expected_of(step: PlayStep) -> dict[str, str | int]:
+    """Give a step's expectations by the names of `Seen`; those about single devices in words."""
+    expected = step.expected
+    facts: dict[str, str | int] = {}
+    if expected.reason is not None:
+        facts["outcome"] = f"refused ({expected.reason})"
+    elif expected.outcome is not None:
+        facts["outcome"] = expected.outcome
+    facts |= expected.counts
+    facts |= {f"{name}_fen": amount_fen for name, amount_fen in expected.amounts.items()}
+    for versions in expected.versions:
+        where = ", ".join(selection.text for selection in versions.devices)
+        wanted = [f"f_version {versions.f_version}"] if versions.f_version else []
+        wanted += [f"s_version {versions.s_version}"] if versions.s_version else []
+        facts[f"versions of {where}"] = ", ".join(wanted)
+    for entitlements in expected.entitlements:
+        where = ", ".join(selection.text for selection in entitlements.devices)
+        named = {name: getattr(entitlements, name) for name in ("source", "valid", "support")}
+        wanted = [f"{name} {str(value).lower()}" for name, value in named.items() if value is not None]
+        facts[f"entitlements of {where}"] = ", ".join(wanted)
+    return facts
+
+
 class RunResult(_Value, frozen=True, kw_only=True):
-    """What a whole run came to: all plays, in their order."""
+    """What a whole run came to: all plays, in their order. `stopped_by` is what interrupted it, where that is known."""
 
     version: str
     plays: tuple[PlayResult, ...]
     seconds: float
     interrupted: bool = False
+    stopped_by: Literal["", "Ctrl-C", "SIGTERM"] = ""
 
     @property
     def exit_code(self) -> int:

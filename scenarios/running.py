@@ -1,6 +1,6 @@
 """All plays of a run: one after the other in this process, or several at once in worker processes.
 
-Ctrl-C stops all of them; what they had done by then is in the result.
+Ctrl-C and SIGTERM stop all of them, once however often they come; what was done by then is in the result.
 """
 
 import asyncio
@@ -9,13 +9,17 @@ import time
 from collections.abc import Sequence
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
-from typing import Protocol
+from typing import Final, Literal, Protocol
 
+from scenarios.heard import Heard
 from scenarios.play import Play
 from scenarios.results import PlayResult, RunResult
-from scenarios.runner.events import Event
+from scenarios.runner.events import Event, PlayEnded
 from scenarios.runner.options import RunOptions
-from scenarios.worker_process import WorkerProcess
+from scenarios.worker_process import STOP_S, WorkerProcess
+
+Stopper = Literal["Ctrl-C", "SIGTERM"]
+_STOPPERS: Final[dict[signal.Signals, Stopper]] = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 
 
 class Show(Protocol):
@@ -45,16 +49,18 @@ class _Run:
         self._show = show
         self._results: dict[int, PlayResult] = {}
         self._is_over = False
+        self._stopped_by: Stopper | Literal[""] = ""
 
     async def go(self, jobs: int) -> RunResult:
         """Run them all."""
         began = time.monotonic()
         main = asyncio.current_task()
         assert main is not None
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, main.cancel)
-        interrupted = False
+        for number, stopper in _STOPPERS.items():
+            asyncio.get_running_loop().add_signal_handler(number, self._stop, main, stopper)
         try:
             await (self._one_by_one() if jobs <= 1 else self._several(jobs))
+            interrupted = bool(self._stopped_by)
         except asyncio.CancelledError:
             interrupted = True
         results = [self._results[at] for at in sorted(self._results)]
@@ -63,17 +69,40 @@ class _Run:
             plays=tuple(results),
             seconds=time.monotonic() - began,
             interrupted=interrupted or any(result.verdict == "stopped" for result in results),
+            stopped_by=self._stopped_by,
         )
+
+    def _stop(self, main: "asyncio.Task[RunResult]", stopper: Stopper) -> None:
+        """Stop all; pressed again while that is under way, nothing more happens."""
+        if not self._stopped_by:
+            self._stopped_by = stopper
+            self._is_over = True
+            main.cancel()
 
     async def _one_by_one(self) -> None:
         from platform_stub.server import relax_collector  # noqa: PLC0415 - heavy, and workers need not wait for it
-        from scenarios.runner.run import run_play  # noqa: PLC0415
 
         relax_collector()
         for at, play in enumerate(self._plays):
             if self._is_over:
                 return
-            self._keep(at, await run_play(play, self._options, partial(self._show.event, at)))
+            self._keep(at, await self._here(at, play))
+
+    async def _here(self, at: int, play: Play) -> PlayResult:
+        """Play in this process. When the caller is cancelled the play is stopped, and given up after STOP_S."""
+        from scenarios.runner.run import run_play  # noqa: PLC0415 - heavy too
+
+        heard = Heard(play, self._options.broker, partial(self._show.event, at))
+        playing = asyncio.create_task(run_play(play, self._options, heard), name=f"play {play.name}")
+        try:
+            return await asyncio.shield(playing)
+        except asyncio.CancelledError:
+            playing.cancel()
+            if (await asyncio.wait({playing}, timeout=STOP_S))[0]:
+                return playing.result()
+        result = heard.result("stopped", f"it did not stop in {STOP_S:g} s", exit_code=130)
+        heard(PlayEnded(result=result))
+        return result
 
     async def _several(self, jobs: int) -> None:
         waiting = iter(enumerate(self._plays))

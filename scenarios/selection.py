@@ -10,6 +10,7 @@ devices that is, the roster knows.
 """
 
 import re
+from difflib import get_close_matches
 from typing import Final, Literal
 
 from msgspec import Struct
@@ -105,9 +106,9 @@ def _read_words(words: list[str]) -> tuple[Outcome | None, tuple[Filter, ...]]:
             case "failed" | "succeeded" | "cancelled" | "open" | "devices":
                 outcome = word
             case _:
-                raise SelectionFault(
-                    f"{word!r} is no word of a selection; there are {', '.join(SELECTION_WORDS)}"
-                )
+                near = get_close_matches(word.casefold(), SELECTION_WORDS, n=1)
+                hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(SELECTION_WORDS)}"
+                raise SelectionFault(f"{word!r} is no word of a selection; {hint}")
     return outcome, tuple(filters)
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from scenarios.frames import LENGTH_BYTES, Order, event_of, length_of, pack
+from scenarios.heard import Heard
 from scenarios.play import Play
-from scenarios.results import PlayResult, result_of
+from scenarios.results import PlayResult
 from scenarios.runner.events import Event, PlayEnded
 from scenarios.runner.options import RunOptions
 
@@ -38,13 +39,14 @@ class WorkerProcess:
         """Have a play played. When the caller is cancelled the play is stopped, and its result returned."""
         process = await self._running()
         assert process.stdin is not None
+        heard = Heard(play, self._options.broker, show)
         try:
             process.stdin.write(pack(Order(play=play, options=self._options)))
-            result = await self._follow(process, show)
+            result = await self._follow(process, heard)
         except asyncio.CancelledError:
-            result = await self._stop(process, show)
+            result = await self._stop(process, heard)
         if result is None:
-            result = await self._died(play)
+            result = await self._died(play, heard)
             show(PlayEnded(result=result))
         return result
 
@@ -112,8 +114,8 @@ class WorkerProcess:
         except TimeoutError:
             return None
 
-    async def _died(self, play: Play) -> PlayResult:
-        """Say that the worker died, and its last words."""
+    async def _died(self, play: Play, heard: Heard) -> PlayResult:
+        """Say that the worker died, and its last words; what it told before stays."""
         process, errors = self._process, self._errors
         assert process is not None
         assert errors is not None
@@ -124,7 +126,7 @@ class WorkerProcess:
         self._process = self._errors = None
         how = f"signal {_signal_name(-code)}" if code < 0 else f"exit code {code}"
         reason = f"the worker process of {play.name} died ({how}){f': {words}' if words else ''}"
-        return result_of(play, self._options.broker, "broken", reason=reason, exit_code=3)
+        return heard.result("broken", reason, exit_code=3)
 
 
 def _signal_name(number: int) -> str:

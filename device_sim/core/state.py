@@ -1,6 +1,6 @@
 """What a device knows: its link, its job, its reports without a reply, its versions and its card.
 
-Data only; the moves are in `link_moves` and `job_moves`. An idle device holds no container of its own.
+Data only; the moves are in `link` and `job_moves`. An idle device holds no container of its own.
 """
 
 from enum import IntEnum
@@ -175,10 +175,6 @@ class State:
             if report is not None and report.due_ms < due_ms:
                 due_ms = report.due_ms
         return due_ms
-
-    def version_of(self, kind: UpdateKind) -> str | None:
-        """Tell what it runs."""
-        return self.f_version if kind is UpdateKind.FOTA else self.s_version
 
     def note_finished(self, kind: UpdateKind, tid: int) -> None:
         """Remember that a job was done: told again, it is not done twice."""

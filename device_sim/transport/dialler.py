@@ -103,5 +103,5 @@ class Dialler:
         except Exception as exc:  # noqa: BLE001 - it is passed on, and stops the fleet
             caller.crashed(exc)
         finally:
-            if caller in self._in_flight:
+            if self._in_flight.get(caller) is asyncio.current_task():  # not a later dial of the same caller
                 self._in_flight[caller] = None

@@ -53,7 +53,7 @@ def _handler(platform: Platform, operation: Operation) -> "web._Handler":  # typ
             return answer(Rejection(code=ErrorCode.UNAVAILABLE, message=str(exc)), 0)
         except Exception:  # noqa: BLE001 - logged with its traceback; the caller gets the one shape of an error
             _log.exception("%s %s", request.method, request.path)
-            message = "an error inside the stub; nothing has changed, its log says more"
+            message = "an error inside the stub; its log says more"
             return answer(Rejection(code=ErrorCode.INTERNAL, message=message), 0)
         return answer(outcome, operation.status)
 

@@ -111,7 +111,7 @@ def _request_key(request: web.Request, body: bytes) -> RequestKey | None:
     account = request.match_info.get("account", "0")
     digest = hashlib.sha256(request.query_string.encode() + b"\n" + body).hexdigest()
     return RequestKey(
-        account_id=int(account) if account.isdecimal() and len(account) <= 18 else 0,  # noqa: PLR2004
+        account_id=int(account) if account.isascii() and account.isdecimal() and len(account) <= 18 else 0,  # noqa: PLR2004
         call=f"{request.method} {request.path}"[:64],
         key=text,
         body_digest=digest,

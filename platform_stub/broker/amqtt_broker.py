@@ -16,8 +16,6 @@ from platform_stub.service.ports import Session, Uplink
 if TYPE_CHECKING:
     from platform_stub.broker.amqtt_adapter import PlatformBroker
 
-AMQTT_DEVICES_MAX: Final = 200
-"""Beyond that it gets slow, not wrong; who starts a fleet should say so."""
 
 _DEFAULT_LIMITS: Final = Limits()
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Limits of the embedded broker; the defaults are OneNET's profile."""
+    """Limits of a broker; the defaults are OneNET's profile."""
 
     # the profile
     keepalive_min_s: int = 10

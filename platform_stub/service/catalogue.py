@@ -212,7 +212,7 @@ def terminate(tx: Tx, device_id: int) -> api.Device | Rejection:
     if held is not None:
         paid_ms = account_now(tx, held.account_id)  # on the clock of the account that paid (P12)
         accounts.append(tx.conn, held.account_id, paid_ms, [ev.Ended(device_id=row.device_id)])
-    for _tid, task_id in tasks.cancel_jobs_of_device(tx.conn, device_id, now_ms):
+    for task_id in tasks.cancel_jobs_of_device(tx.conn, device_id, now_ms):
         tx.then(tx.effects.jobs_ended, task_id, 1)
     tx.then(tx.effects.close_session, device_id)
     return _changed(tx, device_id)

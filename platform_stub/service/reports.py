@@ -6,7 +6,7 @@ more. Replies go out after the commit (decision 3). Source: onenet-protocol, sec
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, assert_never
 
 from sqlalchemy import Connection
 
@@ -185,6 +185,8 @@ class Batch:
                 self._decide_inform_answer(report)
             case Card():
                 self._decide_card(report)
+            case _:
+                assert_never(report)
 
     def _decide_status(self, report: Status) -> None:
         job = self._jobs.get(report.tid)

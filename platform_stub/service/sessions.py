@@ -4,7 +4,7 @@ One session a device: a later one takes over. Nothing here is kept: a device tha
 told again. Source: onenet-protocol, section 3.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import count
 
@@ -37,7 +37,6 @@ class Sessions:
         self._message_ids = count(1)
         self.informs_sent = 0
         self.informs_delivered = 0
-        self.on_delivered: Callable[[], None] | None = None
 
     def attach(self, downlink: Downlink) -> None:
         """Name the broker."""
@@ -101,5 +100,3 @@ class Sessions:
 
     def _delivered(self) -> None:
         self.informs_delivered += 1
-        if self.on_delivered is not None:
-            self.on_delivered()

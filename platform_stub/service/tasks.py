@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from platform_stub.protocol import operator as api
 from platform_stub.protocol.codes import OPEN_STATES, JobState, UpdateKind
-from platform_stub.protocol.ids import PackageId, ProductId, TaskId
+from platform_stub.protocol.ids import PackageId, TaskId
 from platform_stub.protocol.operator import ErrorCode
 from platform_stub.rules import events as ev
 from platform_stub.rules.licensing import decide, evolve
@@ -82,7 +82,6 @@ def _create(tx: Tx, account: AccountRow, order: _Order) -> api.Task | Rejection:
         tasks.NewTask(
             account_id=account.account_id,
             package_id=PackageId(package.package_id),
-            product_id=ProductId(package.product_id),
             kind=UpdateKind(package.kind),
             target=package.target,
             name=order.name,
@@ -133,7 +132,7 @@ def cancel(tx: Tx, task_id: int) -> api.Task | Rejection:
     now_ms = tx.real_ms + account.clock_offset_ms
     cancelled = tasks.cancel_open_jobs(tx.conn, task_id, now_ms)
     tasks.mark_cancelled(tx.conn, task_id, now_ms)
-    tx.then(tx.effects.jobs_ended, task_id, len(cancelled))
+    tx.then(tx.effects.jobs_ended, task_id, cancelled)
     return describe(tx.conn, task_id)
 
 

@@ -137,7 +137,11 @@ class PlatformUplink:
 
     def _inform_answer(self, session: Session, payload: bytes) -> Report | None:
         message = messages.decode(payload, messages.InformReply)
-        return InformAnswer(session, int(message.id), message.code) if message.id.isdecimal() else None
+        return (
+            InformAnswer(session, int(message.id), message.code)
+            if message.id.isascii() and message.id.isdecimal()
+            else None
+        )
 
     def _data_point(self, session: Session, payload: bytes) -> None:
         message_id = messages.decode(payload, messages.DataPoint).id

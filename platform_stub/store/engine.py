@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, select
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import StaticPool
 
@@ -150,11 +150,6 @@ def _open_locked(folder: Path, lock_fd: int) -> Store:
     return store
 
 
-def open_engine(path: Path) -> Store:
-    """Open a second pair of connections on a database that this process holds open already."""
-    return Store(path, None)
-
-
 def _check_folder(folder: Path) -> None:
     if not folder.is_dir():
         raise StoreRefused(f"{folder}: is a file, not a folder. Name a new or empty folder.")
@@ -255,8 +250,3 @@ def _engine(path: Path, begin: str | None) -> Engine:
             conn.exec_driver_sql(begin)
 
     return engine
-
-
-def schema_version(conn: Connection) -> int:
-    """Read the schema's version from an open database."""
-    return int(conn.execute(select(schema_info.c.version)).scalar_one())

@@ -22,13 +22,16 @@ from sqlalchemy import (
 )
 
 from platform_stub.protocol.codes import JobState, UpdateKind
-from platform_stub.protocol.ids import AccountId, PackageId, ProductId, TaskId
+from platform_stub.protocol.ids import AccountId, PackageId, TaskId
 from platform_stub.protocol.operator import Policy
 from platform_stub.rules import events as ev
+from platform_stub.rules.jobs import TRANSITIONS, Signal
 from platform_stub.rules.licensing import allocation_order
 from platform_stub.rules.refusals import OFFENDERS_SHOWN, Offenders
 from platform_stub.store.dialect import chosen, insert_one
 from platform_stub.store.schema import AnyRow, devices, entitlements, is_open, jobs, journal, tasks
+
+(_CANCELLED,) = {int(to) for (_, what), to in TRANSITIONS.items() if what is Signal.CANCELLED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +40,6 @@ class NewTask:
 
     account_id: AccountId
     package_id: PackageId
-    product_id: ProductId
     kind: UpdateKind
     target: str
     name: str
@@ -266,22 +268,22 @@ def load_jobs(
     return conn.execute(query.order_by(jobs.c.tid).limit(limit)).all()
 
 
-def cancel_open_jobs(conn: Connection, task_id: int, now_ms: int) -> list[tuple[int, int]]:
-    """Cancel a task's open jobs (P9); answers (tid, task id) of each."""
-    where = and_(jobs.c.task_id == task_id, is_open)
-    return _cancel(conn, where, now_ms)
+def cancel_open_jobs(conn: Connection, task_id: int, now_ms: int) -> int:
+    """Cancel a task's open jobs (P9); answers how many."""
+    return _cancel(conn, and_(jobs.c.task_id == task_id, is_open), now_ms)
 
 
-def cancel_jobs_of_device(conn: Connection, device_id: int, now_ms: int) -> list[tuple[int, int]]:
-    """Cancel a terminated device's open jobs (P9); answers (tid, task id) of each."""
+def cancel_jobs_of_device(conn: Connection, device_id: int, now_ms: int) -> list[int]:
+    """Cancel a terminated device's open jobs (P9); answers the task of each."""
     where = and_(jobs.c.device_id == device_id, is_open)
-    return _cancel(conn, where, now_ms)
+    task_ids = list(conn.execute(select(jobs.c.task_id).where(where)).scalars())
+    _cancel(conn, where, now_ms)
+    return task_ids
 
 
-def _cancel(conn: Connection, where: ColumnElement[bool], now_ms: int) -> list[tuple[int, int]]:
-    ended = [(r.tid, r.task_id) for r in conn.execute(select(jobs.c.tid, jobs.c.task_id).where(where))]
-    conn.execute(jobs.update().where(where).values(state=int(JobState.CANCELLED), updated_ms=now_ms))
-    return ended
+def _cancel(conn: Connection, where: ColumnElement[bool], now_ms: int) -> int:
+    """Move open jobs as `rules.jobs` has it for CANCELLED: from every open state."""
+    return conn.execute(jobs.update().where(where).values(state=_CANCELLED, updated_ms=now_ms)).rowcount
 
 
 def mark_cancelled(conn: Connection, task_id: int, now_ms: int) -> None:

@@ -1,6 +1,12 @@
 """HOST:PORT as an option of the command line."""
 
+import re
+from typing import Final
+
 import click
+
+PORT_MAX: Final = 65_535
+_ADDRESS: Final = re.compile(r"(?P<host>[^:\s]+|\[[0-9A-Fa-f:]+\]):(?P<port>[0-9]{1,5})")
 
 
 class AddressType(click.ParamType[tuple[str, int]]):
@@ -14,8 +20,13 @@ class AddressType(click.ParamType[tuple[str, int]]):
         """Split at the last colon."""
         if isinstance(value, tuple):
             return value
-        host, colon, port = value.rpartition(":")
-        bare = ":" not in host or (host.startswith("[") and host.endswith("]"))
-        if not colon or not host or not bare or not port.isdecimal() or int(port) > 65535:  # noqa: PLR2004 - the highest port
+        match = _ADDRESS.fullmatch(value)
+        if match is None or int(match["port"]) > PORT_MAX:
             self.fail(f"{value!r} is not HOST:PORT, such as 127.0.0.1:8080", param, ctx)
-        return host.strip("[]"), int(port)
+        return match["host"].strip("[]"), int(match["port"])
+
+
+def url_of(address: tuple[str, int]) -> str:
+    """Spell an address as the base of URLs."""
+    host, port = address
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -9,7 +9,7 @@ from typing import Final
 import click
 
 from platform_stub.protocol.errors import EnvironmentFault
-from scenarios.cli.addresses import AddressType
+from scenarios.cli.addresses import AddressType, url_of
 
 TIMEOUT_S: Final = 90
 METHODS: Final = ("GET", "POST", "PUT", "DELETE", "PATCH")
@@ -81,8 +81,7 @@ async def _call(
     from aiohttp import ClientError, ClientSession, ClientTimeout  # noqa: PLC0415 - keeps --help fast
 
     headers = {"Content-Type": media} | ({} if key is None else {"Idempotency-Key": key})
-    host, port = http
-    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    url = url_of(http)
     try:
         async with (
             ClientSession(url, timeout=ClientTimeout(total=TIMEOUT_S)) as session,

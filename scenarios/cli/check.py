@@ -4,12 +4,12 @@ import sys
 from collections.abc import Iterator
 
 import click
+from msgspec import structs
 from rich.text import Text
 
 from scenarios.loader import find_files, load_files
 from scenarios.play import Play
-from scenarios.results import StepResult, result_of
-from scenarios.runner.compare import spell_expected
+from scenarios.results import not_played, result_of
 from scenarios.runner.plan import Planned, plan
 from scenarios.show.console import can_show_symbols, make_console
 from scenarios.show.table import Layout, head_lines, layout_for, step_lines
@@ -58,11 +58,8 @@ def _lines(play: Play, planned: list[Planned], layout: Layout) -> Iterator[Text]
     yield from head_lines(play.name, title, result_of(play, "embedded", "passed"), layout)
     for step in planned:
         yield from step_lines(
-            StepResult(
-                id=step.step.id,
-                title=step.step.title,
-                action=str(step.step.action.__struct_config__.tag),
-                expected=spell_expected(step.step),
+            structs.replace(
+                not_played(step.step),
                 verdict="failed" if step.differences or step.note else "planned",
                 seen=step.seen,
                 differences=step.differences,

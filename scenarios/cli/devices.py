@@ -10,7 +10,7 @@ import msgspec
 
 from platform_stub.protocol.errors import EnvironmentFault, OtaSimError, UsageFault
 from platform_stub.protocol.operator import ErrorBody
-from scenarios.cli.addresses import AddressType
+from scenarios.cli.addresses import AddressType, url_of
 
 TIMEOUT_S: Final = 120
 _OK: Final = 200
@@ -50,8 +50,7 @@ def export(*, http: tuple[str, int], account: int, output: Path | None) -> None:
 async def _fetch(http: tuple[str, int], account: int) -> bytes:
     from aiohttp import ClientError, ClientSession, ClientTimeout  # noqa: PLC0415 - keeps --help fast
 
-    host, port = http
-    base = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    base = url_of(http)
     path = f"/v1/accounts/{account}/devices"
     try:
         async with (

@@ -1,6 +1,7 @@
 """`ota-sim run`: play scenarios, show what happens, write reports, give a verdict."""
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from scenarios.brokers import BROKERS
 from scenarios.loader import find_files, load_files
 from scenarios.loader.mistakes import listing, nearest
 from scenarios.play import Play
-from scenarios.report.files import ReportFault, check_folder, write_reports
+from scenarios.report.files import ReportFault, prepare_folder, write_reports
 from scenarios.results import RunResult
 from scenarios.runner.options import RunOptions
 from scenarios.running import run_all
@@ -78,19 +79,21 @@ def run(
 
     Exit codes: 0 all held, 1 an expectation failed, 2 usage or scenario error, 3 the environment, 130 after Ctrl-C.
     """
+    if report_dir is not None:
+        prepare_folder(report_dir)
     plays = load_files(find_files(files or ("examples",)))
     if seed is not None:
         plays = [structs.replace(play, seed=seed) for play in plays]
     if only is not None:
         plays = _with_step(plays, only)
     _check_size(plays, broker)
-    if report_dir is not None:
-        check_folder(report_dir)
     options = RunOptions(
         broker=broker, data=None if data is None else str(data), only=only, fail_fast=fail_fast
     )
     with ConsoleShow(plays, broker) as show:
         result = run_all(plays, options, jobs or _cores(), show)
+        if result.interrupted:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # pressed once more, the reports are still written
     fault, written = _report(result, report_dir)
     show.summary(result, written)
     if fault is not None:

@@ -8,19 +8,19 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 import click
-import msgspec
 
 from platform_stub.protocol import operator as api
 from platform_stub.protocol.errors import UsageFault
-from platform_stub.protocol.token import device_resource, make_token
+from platform_stub.protocol.token import TEN_YEARS_S, device_resource, make_token
 from platform_stub.protocol.topics import VERSION, topic_of
 from platform_stub.server import BROKERS, Stub, relax_collector
 from scenarios.cli.addresses import AddressType
+from scenarios.operator import HttpOperator, Refusal
 
-S = TypeVar("S", bound=msgspec.Struct)
+T = TypeVar("T")
 
 INTERRUPTED: Final = 130
-DEMO_TOKEN_S: Final = 10 * 365 * 86_400 - 86_400
+DEMO_TOKEN_S: Final = TEN_YEARS_S - 86_400
 
 
 @click.command()
@@ -48,8 +48,6 @@ def serve(
 
     It says where it listens once both ends answer. Port 0 takes any free port.
     """
-    if broker not in BROKERS:
-        raise UsageFault(f"no broker is named {broker!r}")
     stub = Stub(http=http, mqtt=mqtt, data=data, broker="amqtt" if broker == "amqtt" else "embedded")
     relax_collector()
     sys.exit(asyncio.run(_serve(stub, demo=demo, kept=data)))
@@ -118,36 +116,21 @@ async def _show_demo(stub: Stub) -> None:
 
 async def make_demo(stub: Stub) -> tuple[api.Account, api.Product, list[api.Device], api.Package]:
     """Make the demo over the operator API, as a user would; in a kept folder it is one account more."""
-    from aiohttp import ClientSession  # noqa: PLC0415 - only --demo needs a client
-
-    async with ClientSession(stub.http_url) as session:
-
-        async def call(kind: type[S], path: str, body: bytes = b"{}", media: str = "application/json") -> S:
-            async with session.post(path, data=body, headers={"Content-Type": media}) as reply:
-                text = await reply.read()
-                if not reply.ok:
-                    error = msgspec.json.decode(text, type=api.ErrorBody)
-                    raise UsageFault(f"--demo: {path}: {error.message}. Use a new --data folder for a demo.")
-                return msgspec.json.decode(text, type=kind)
-
+    async with HttpOperator(stub.http_url) as operator:
         policy = api.Policy(charging_date_ms=int(time.time() * 1000))
-        account = await call(
-            api.Account, "/v1/accounts", msgspec.json.encode(api.OpenAccount(name="demo", policy=policy))
-        )
-        base = f"/v1/accounts/{account.account_id}"
-        await call(api.Account, f"{base}/subscription")
-        await call(api.Account, f"{base}/top-ups", b'{"amount_fen":1000}')
-        account = await call(api.Account, f"{base}/licences/purchases", b'{"count":10}')
-        product = await call(api.Product, f"{base}/products", b'{"name":"demo"}')
-        sheet = b"name,f_version,s_version\n" + b"".join(b"demo-%d,1.0,1.0\n" % at for at in (1, 2, 3))
-        registered = await call(
-            api.Registered, f"/v1/products/{product.product_id}/devices", sheet, "text/csv"
-        )
-        package = await call(
-            api.Package,
-            f"/v1/products/{product.product_id}/packages?kind=FOTA&name=demo-2.0&target=2.0",
-            bytes(range(256)) * 64,
-            "application/octet-stream",
-        )
-        await call(api.Package, f"/v1/packages/{package.package_id}/verification-skip")
-        return account, product, registered.devices, package
+        account_id = (await operator.open_account("demo", policy, None)).account_id
+        _done(await operator.subscribe(account_id))
+        _done(await operator.top_up(account_id, 1_000))
+        account = _done(await operator.buy(account_id, 10))
+        product = _done(await operator.create_product(account_id, "demo", None))
+        names = [api.RegisterDevice(name=f"demo-{at}", f_version="1.0", s_version="1.0") for at in (1, 2, 3)]
+        devices = _done(await operator.register(product.product_id, names))
+        content = bytes(range(256)) * 64
+        package = _done(await operator.add_package(product.product_id, "FOTA", "demo-2.0", "2.0", content))
+        return account, product, devices, _done(await operator.skip_verification(package.package_id))
+
+
+def _done(answer: T | Refusal) -> T:
+    if isinstance(answer, Refusal):
+        raise UsageFault(f"--demo: {answer.message}")
+    return answer

@@ -106,6 +106,8 @@ def make(  # noqa: PLR0917 - one argument an option
     version = version or (VERSION_2022 if user is not None else VERSION_2018)
     if user is not None and version != VERSION_2022:
         click.echo(f"note: platforms take userid/… only with version {VERSION_2022}", err=True)
+    if et_s < _now(now_s):
+        click.echo(f"note: et is in the past: {_until(et_s, _now(now_s))}", err=True)
     click.echo(make_token(_key(key), res, et_s, method, version))
 
 
@@ -119,9 +121,9 @@ def explain(ctx: click.Context, text: str, now_s: int | None) -> None:
     TEXT is the token, raw or URL-encoded, with or without `Authorization:`; - reads it from stdin. Quote it for the
     shell, as it has `&`. No key is needed: whether a key made it, `verify` tells.
     """
-    text = _token_text(text)
-    faults = find_faults(text)
-    for line in _explanation(text, faults, _now(now_s)):
+    text, now_s = _token_text(text), _now(now_s)
+    faults = find_faults(text) or tuple(_refusals(parse_token(text), now_s))
+    for line in _explanation(text, faults, now_s):
         click.echo(line)
     ctx.exit(1 if faults else 0)
 
@@ -146,6 +148,14 @@ def verify_command(ctx: click.Context, text: str, key: str, now_s: int | None, *
     if reasons:
         ctx.exit(1)
     click.echo(f"{_good('genuine')}: {_owner(parsed.res)}, good until {_until(parsed.et, now_s)}")
+
+
+def _refusals(parsed: Token, now_s: int) -> Iterator[TokenError]:
+    """Give what every platform refuses in a well-formed token, whoever made it."""
+    if parse_resource(parsed.res) is None:
+        yield TokenError("res", f"names {_owner(parsed.res)}")
+    if is_expired(parsed, now_s):
+        yield TokenError("et", f"expired at {_until(parsed.et, now_s)}")
 
 
 def _resource(product: str | None, device: str | None, user: int | None) -> str:
@@ -278,10 +288,7 @@ def _as_sent(parsed: Token) -> str:
 
 def _objections(parsed: Token, key: str, now_s: int, *, fuse: bool) -> Iterator[str]:
     """Say everything that speaks against a well-formed token."""
-    if parse_resource(parsed.res) is None:
-        yield f"res names {_owner(parsed.res)}"
-    if is_expired(parsed, now_s):
-        yield f"it expired at {_until(parsed.et, now_s)}"
+    yield from (f"{fault.part} {fault.reason}" for fault in _refusals(parsed, now_s))
     if fuse and parsed.et > now_s + TEN_YEARS_S:
         yield f"et is {show_span((parsed.et - now_s) * 1_000)} ahead, generation C takes at most 10 years"
     if not verify(parsed, key):

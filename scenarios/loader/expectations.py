@@ -66,7 +66,8 @@ def _judge_variants(document: Document, path: Path, value: Any) -> None:
             document.blame((*path, name), f"no variant is named {name}{hint}", at_key=True)
     missing = [name for name in document.variants if name not in value]
     if missing:
-        document.blame(path, f"variant {' and '.join(missing)} has no value here; give one for each")
+        who = f"variant {missing[0]} has" if len(missing) == 1 else f"variants {listing(missing)} have"
+        document.blame(path, f"{who} no value here; give one for each")
 
 
 def _judge_entries(document: Document, names: Names, entry: Entry, what: str, entries: Any) -> None:

@@ -18,7 +18,7 @@ from scenarios.loader.mistakes import Mark, Mistake, ScenarioFault, listing, nea
 from scenarios.loader.plays import make_plays
 from scenarios.loader.scalars import Reading, read
 from scenarios.loader.shape import objections
-from scenarios.loader.tree import SIZE_MAX_BYTES, compose
+from scenarios.loader.tree import SIZE_MAX_BYTES, Mapping, compose
 from scenarios.play import Play
 from scenarios.schema import scenario_schema
 
@@ -35,6 +35,10 @@ def find_files(names: Iterable[str]) -> list[Path]:
 
 
 def _find(name: str) -> list[Path]:
+    if not name:
+        raise UsageFault(
+            "an empty name stands for no file; give a file, a folder or a scenario of the library"
+        )
     path = Path(name)
     try:
         if path.is_dir():
@@ -75,7 +79,9 @@ def load_files(paths: Iterable[Path]) -> list[Play]:
             continue
         name = loaded[0].scenario
         if name in first:
-            mistakes.append(Mistake(str(path), Mark(1, 1), "name", f"{first[name]} has the name {name} too"))
+            mistakes.append(
+                Mistake(str(path), _mark_of_name(path), "name", f"{first[name]} has the name {name} too")
+            )
         first.setdefault(name, str(path))
         plays += loaded
     if mistakes:
@@ -83,14 +89,24 @@ def load_files(paths: Iterable[Path]) -> list[Play]:
     return plays
 
 
+def _mark_of_name(path: Path) -> Mark:
+    """Give the place of a file's name; the file was well formed when it was loaded."""
+    root, _ = compose(_read_bytes(path))
+    _, name = root.items.get("name", (None, root)) if isinstance(root, Mapping) else (None, root)
+    return Mark(1, 1) if name is None else name.mark
+
+
 def load_file(path: Path) -> list[Play]:
     """Read one file to its plays. ScenarioFault: its mistakes; EnvironmentFault: it can't be read."""
+    return load_bytes(_read_bytes(path), str(path), path.parent)
+
+
+def _read_bytes(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            data = file.read(SIZE_MAX_BYTES + 1)
+            return file.read(SIZE_MAX_BYTES + 1)
     except OSError as exc:
         raise EnvironmentFault(f"{path}: can't be read: {exc.strerror}") from exc
-    return load_bytes(data, str(path), path.parent)
 
 
 def load_bytes(data: bytes, name: str, folder: Path) -> list[Play]:

@@ -8,7 +8,9 @@ from typing import Any, Final
 
 import msgspec
 
+from platform_stub.protocol.errors import UsageFault
 from platform_stub.protocol.operator import RegisterDevice
+from platform_stub.protocol.token import decode_key
 from scenarios.loader.mistakes import Mark, Mistake, listing, nearest, shown
 from scenarios.loader.shape import objections
 from scenarios.model import CsvDevice
@@ -27,28 +29,37 @@ def read_fleet_file(path: Path, f_version: str, s_version: str) -> tuple[list[Re
     for line, cells in rows:
         device = _device({"f_version": f_version, "s_version": s_version, **cells})
         if isinstance(device, str):
-            wrong = objections(cells, _schema)
-            mistakes += [
-                _mistake(path, line, f"{'.'.join(map(str, o.path)) or 'row'}: {o.text}") for o in wrong
-            ]
-            if not wrong:
-                mistakes.append(_mistake(path, line, device))
+            mistakes += [_mistake(path, line, text) for text in _objections(cells) or [device]]
         else:
             devices.append(device)
-        name = cells.get("name", "")
+        name = cells.get("name")
         if name in first_on:
             mistakes.append(_mistake(path, line, f"{name} stands on line {first_on[name]} already"))
-        first_on.setdefault(name, line)
+        if name is not None:
+            first_on.setdefault(name, line)
     if not rows and not mistakes:
         mistakes.append(_mistake(path, 1, "the file names no device"))
     return devices, mistakes
 
 
 def _device(cells: dict[str, str]) -> RegisterDevice | str:
+    """Make a device, or say what stands against it."""
     try:
-        return msgspec.convert(cells, RegisterDevice)
+        device = msgspec.convert(cells, RegisterDevice)
+        if device.key is not None:
+            decode_key(device.key)
     except msgspec.ValidationError as exc:
         return str(exc)
+    except UsageFault as fault:
+        return f"key: {fault}"
+    return device
+
+
+def _objections(cells: dict[str, str]) -> list[str]:
+    """Word what the schema objects to in a row; a cell that is empty is not there."""
+    wrong = [o for o in objections(cells, _schema) if o.path]
+    said = [f"{'.'.join(map(str, o.path))}: {o.text}" for o in wrong]
+    return said if "name" in cells else ["name: it is empty; every device has a name", *said]
 
 
 @cache

@@ -22,12 +22,14 @@ from scenarios.selection import SELECTION_WORDS
 RULES: Final[Mapping[str, int]] = {"B": 17, "P": 16, "I": 7, "E": 11}
 PACKAGE_MAX_BYTES: Final = 30 * 2**20
 FEN_MAX: Final = 2**53
+SPAN_MAX_MS: Final = 100 * 365 * 86_400_000
 
 
 def judge(document: Document, folder: FilePath) -> dict[str, tuple[RegisterDevice, ...]]:
     """Note every mistake of meaning in the document; answers the devices of fleets that come from files."""
     _judge_covers(document)
     _judge_moments(document)
+    _judge_waits(document)
     _judge_money(document)
     rows = _judge_fleets(document, folder)
     names = Names(document, {name: len(devices) for name, devices in rows.items()})
@@ -56,6 +58,15 @@ def _judge_moments(document: Document) -> None:
     for path, text in places:
         if isinstance(text, str) and _moment(text) is None:
             document.blame(path, f"there is no moment {text}")
+
+
+def _judge_waits(document: Document) -> None:
+    places: list[tuple[Path, Any]] = [(("wait",), document.reading.value.get("wait"))]
+    places += [((*entry.path, "wait"), entry.step.wait) for entry in document.steps if entry.step is not None]
+    for path, text in places:
+        is_span = isinstance(text, str) and text != "none" and path not in document.bad
+        if is_span and units.read_span_ms(text) > SPAN_MAX_MS:
+            document.blame(path, "a wait is at most 100 years")
 
 
 def _judge_money(document: Document) -> None:
@@ -106,6 +117,8 @@ def _judge_fleets(document: Document, folder: FilePath) -> dict[str, tuple[Regis
             devices, mistakes = read_fleet_file(folder / fleet.file, fleet.f_version, fleet.s_version)
             document.mistakes += mistakes
             if mistakes:
+                many = f"{len(mistakes):,} mistakes" if len(mistakes) > 1 else "a mistake"
+                document.blame(("fleets", name, "file"), f"{fleet.file} has {many}")
                 continue
             rows[name] = tuple(devices)
             for device in devices:
@@ -227,7 +240,7 @@ def _judge_clock(document: Document, entry: Entry, now_ms: int | None) -> int | 
     assert step is not None
     if isinstance(step.advance, str):
         span_ms = units.read_span_ms(step.advance)
-        if span_ms > 100 * 365 * 86_400_000:
+        if span_ms > SPAN_MAX_MS:
             document.blame((*entry.path, "advance"), "the clock is moved by at most 100 years")
         return None if now_ms is None else now_ms + span_ms
     to_ms = _moment(step.advance_to)

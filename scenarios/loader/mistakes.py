@@ -46,9 +46,12 @@ class ScenarioFault(UsageFault):
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
-    """Give `; did you mean X?` when a right name is near, else nothing."""
-    near = get_close_matches(name[:80], list(names), n=1, cutoff=0.6)
-    return f"; did you mean {near[0]}?" if near else ""
+    """Give `; did you mean X?` when a right name is near, whatever its case; a number has none that is near."""
+    if name.removeprefix("-").isdecimal():
+        return ""
+    folded = {known.casefold(): known for known in names}
+    near = get_close_matches(name[:80].casefold(), folded, n=1, cutoff=0.6)
+    return f"; did you mean {folded[near[0]]}?" if near else ""
 
 
 def listing(names: Iterable[str], most: int = 12) -> str:

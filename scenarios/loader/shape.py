@@ -4,6 +4,7 @@ jsonschema finds it; here its objections are worded, and alternatives ("a count,
 down to the one that the author meant.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -13,6 +14,8 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from scenarios.loader.mistakes import Path, listing, nearest, shown
+from scenarios.selection import SELECTION_PATTERN, SelectionFault, parse_selection
+from scenarios.units import SIZE_PATTERN, SPAN_PATTERN, YUAN_PATTERN
 
 _TYPES: Final = {
     "string": "a text",
@@ -23,6 +26,9 @@ _TYPES: Final = {
     "null": "null",
 }
 _LARGEST_PLAIN: Final = 10_000
+_SELECTION_CHARACTERS_MAX: Final = 200
+_QUANTITIES: Final = (SPAN_PATTERN, YUAN_PATTERN, SIZE_PATTERN)
+_MANY_DIGITS: Final = re.compile(r"[0-9]{10,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +89,42 @@ def _word(error: ValidationError, defs: Mapping[str, Any]) -> Iterator[Objection
             yield Objection(path, f"expected {limit:,} or less, found {value}")
         case _ if "propertyNames" in error.absolute_schema_path:
             yield Objection((*path, str(value)), f"expected {wanted(schema, defs)}", at_key=True)
+        case "pattern" if limit == SELECTION_PATTERN and len(value) <= _SELECTION_CHARACTERS_MAX:
+            yield Objection(path, _word_selection(value, wanted(schema, defs)))
         case _:
-            yield Objection(path, f"expected {wanted(schema, defs)}, found {shown(value)}")
+            yield Objection(path, _mismatch(value, schema, defs))
+
+
+def _mismatch(value: Any, schema: Mapping[str, Any], defs: Mapping[str, Any]) -> str:
+    """Say what was wanted and what was found; a key is never shown."""
+    if "x-secret" in schema:
+        return f"expected {wanted(schema, defs)}"
+    if isinstance(value, str) and _is_too_large(value, schema, defs):
+        return f"{shown(value)} is too large"
+    return f"expected {wanted(schema, defs)}, found {shown(value)}"
+
+
+def _is_too_large(text: str, schema: Mapping[str, Any], defs: Mapping[str, Any]) -> bool:
+    """Whether only its many digits keep a text from being the number, span, size or amount that is wanted."""
+    shortened = _MANY_DIGITS.sub("1", text)
+    if shortened == text:
+        return False
+    for branch in resolve(schema, defs).get("anyOf", (schema,)):
+        meant = resolve(branch, defs)
+        if meant.get("type") == "integer" and re.fullmatch("[-+]?1", shortened):
+            return True
+        pattern = meant.get("pattern", "")
+        if any(quantity in pattern for quantity in _QUANTITIES) and re.search(pattern, shortened):
+            return True
+    return False
+
+
+def _word_selection(text: str, otherwise: str) -> str:
+    try:
+        parse_selection(text)
+    except SelectionFault as exc:
+        return str(exc)
+    return f"expected {otherwise}, found {shown(text)}"
 
 
 def _word_alternatives(error: ValidationError, defs: Mapping[str, Any]) -> Iterator[Objection]:
@@ -100,6 +140,9 @@ def _word_alternatives(error: ValidationError, defs: Mapping[str, Any]) -> Itera
             return
     path: Path = tuple(error.absolute_path)
     hint = ""
+    if isinstance(value, str) and _is_too_large(value, schema, defs):
+        yield Objection(path, f"{shown(value)} is too large")
+        return
     if isinstance(value, str):
         choices = [str(c) for branch in alternatives for c in resolve(branch, defs).get("enum", ())]
         hint = nearest(value, choices)

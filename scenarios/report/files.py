@@ -21,12 +21,15 @@ class ReportFault(EnvironmentFault):
     """A report can't be written; the run itself is not touched by that."""
 
 
-def check_folder(folder: Path) -> None:
-    """Make the folder of the reports before a run that would be lost without it."""
+def prepare_folder(folder: Path) -> None:
+    """Make the folder of the reports before a run that would be lost without it; an earlier run's reports go."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
+        for path in map(folder.joinpath, REPORTS):
+            if not path.is_dir():
+                path.unlink(missing_ok=True)
     except OSError as exc:
         raise ReportFault(f"reports can't be written to {folder}: {exc.strerror or exc}") from exc
 

@@ -89,6 +89,7 @@ async def _cancel_task(stage: Stage, _: p.PlayStep, action: p.CancelTask, __: Se
         return refused(answer)
     with suppress(FleetError):  # what a device is still at, the next wait shows
         await stage.crew.idle(IDLE_S)
+    await stage.crew.probe()
     return Seen(jobs=jobs_of(answer))
 
 

@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 from typing import Final
 
-from scenarios.play import Expected, PlayStep
+from scenarios.play import Expected
 from scenarios.results import Difference, Seen
-from scenarios.units import show_fen
 
 _PREDICTED_COUNTS: Final = (
     "needed",
@@ -20,7 +19,6 @@ _PREDICTED_COUNTS: Final = (
     "free_left",
     "cards",
 )
-_AMOUNTS: Final = {"balance": "balance_fen", "fee": "fee_fen"}
 
 
 def compare(expected: Expected, seen: Seen) -> Iterator[Difference]:
@@ -29,12 +27,11 @@ def compare(expected: Expected, seen: Seen) -> Iterator[Difference]:
     for name, count in expected.counts.items():
         found = count_of(seen, name)
         if found != count:
-            yield Difference(what=name, expected=f"{count:,}", seen="none" if found is None else f"{found:,}")
-    for name, amount in expected.amounts.items():
-        found = getattr(seen, _AMOUNTS[name])
-        if found != amount:
-            text = "none" if found is None else f"{show_fen(found)} yuan"
-            yield Difference(what=name, expected=f"{show_fen(amount)} yuan", seen=text)
+            yield Difference(what=name, expected=count, seen=found)
+    for name, amount_fen in expected.amounts.items():
+        found = getattr(seen, f"{name}_fen")
+        if found != amount_fen:
+            yield Difference(what=f"{name}_fen", expected=amount_fen, seen=found)
 
 
 def _compare_outcome(expected: Expected, seen: Seen) -> Iterator[Difference]:
@@ -70,42 +67,13 @@ def compare_prediction(predicted: Seen, seen: Seen) -> Iterator[Difference]:
     for name in _PREDICTED_COUNTS:
         count, other = getattr(predicted, name), getattr(seen, name)
         if count is not None and count != other:
-            yield Difference(what=name, expected=f"{count:,}", seen=f"{other}", by="prediction")
-    for name, field in _AMOUNTS.items():
-        amount, other = getattr(predicted, field), getattr(seen, field)
-        if amount is not None and other is not None and amount != other:
-            yield Difference(what=name, expected=show_fen(amount), seen=show_fen(other), by="prediction")
+            yield Difference(what=name, expected=count, seen=other, by="prediction")
+    for name in ("balance_fen", "fee_fen"):
+        amount_fen, other = getattr(predicted, name), getattr(seen, name)
+        if amount_fen is not None and other is not None and amount_fen != other:
+            yield Difference(what=name, expected=amount_fen, seen=other, by="prediction")
     if predicted.jobs is not None and seen.jobs is not None:
         for state in sorted(predicted.jobs.keys() | seen.jobs.keys()):
             count, other = predicted.jobs.get(state, 0), seen.jobs.get(state, 0)
             if count != other:
-                yield Difference(
-                    what=f"jobs.{state}", expected=f"{count:,}", seen=f"{other:,}", by="prediction"
-                )
-
-
-def spell_expected(step: PlayStep) -> dict[str, str]:
-    """Spell a step's expectations for a report."""
-    expected = step.expected
-    spelled: dict[str, str] = {}
-    if expected.reason is not None:
-        spelled["outcome"] = f"refused ({expected.reason})"
-    elif expected.outcome is not None:
-        spelled["outcome"] = expected.outcome
-    spelled |= {name: str(count) for name, count in expected.counts.items()}
-    spelled |= {name: f"{show_fen(amount)} yuan" for name, amount in expected.amounts.items()}
-    for versions in expected.versions:
-        where = ", ".join(selection.text for selection in versions.devices)
-        wanted = [f"f_version {versions.f_version}"] if versions.f_version else []
-        wanted += [f"s_version {versions.s_version}"] if versions.s_version else []
-        spelled[f"versions of {where}"] = ", ".join(wanted)
-    for entitlements in expected.entitlements:
-        where = ", ".join(selection.text for selection in entitlements.devices)
-        facts = {
-            "source": entitlements.source,
-            "valid": entitlements.valid,
-            "support": entitlements.support,
-        }
-        wanted = [f"{name} {str(value).lower()}" for name, value in facts.items() if value is not None]
-        spelled[f"entitlements of {where}"] = ", ".join(wanted)
-    return spelled
+                yield Difference(what=f"jobs.{state}", expected=count, seen=other, by="prediction")

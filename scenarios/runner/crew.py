@@ -15,20 +15,6 @@ START_JITTER_MAX_MS: Final = 250
 DEVICES_PER_JITTER_MS: Final = 8
 
 
-def identity_of(device: Device) -> Identity:
-    """Make a device's identity from what the platform knows of it."""
-    return Identity(
-        device_id=device.device_id,
-        product_id=device.product_id,
-        name=device.name,
-        key=device.key,
-        iccid=device.iccid,
-        imsi=device.imsi,
-        f_version=device.f_version,
-        s_version=device.s_version,
-    )
-
-
 class Crew:
     """A fleet that need not have any device. `now_ms` is account time."""
 
@@ -55,7 +41,7 @@ class Crew:
 
     async def start(self, devices: Iterable[Device]) -> None:
         """Let the first devices connect; `ready` waits for them."""
-        identities = [identity_of(device) for device in devices]
+        identities = [Identity.of(device) for device in devices]
         if identities:
             jitter_ms = min(START_JITTER_MAX_MS, len(identities) // DEVICES_PER_JITTER_MS)
             profile = Profile(start_jitter_ms=jitter_ms)
@@ -97,7 +83,7 @@ class Crew:
         if self._fleet is None:
             await self.start(devices)
         elif devices:
-            self._fleet.add(identity_of(device) for device in devices)
+            self._fleet.add(Identity.of(device) for device in devices)
         await self.ready()
 
     async def remove(self, device_ids: Iterable[int]) -> None:

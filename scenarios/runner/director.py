@@ -11,9 +11,9 @@ from msgspec import structs
 
 from device_sim import FleetError, FleetFailed
 from scenarios import play as p
-from scenarios.results import Difference, Seen, StepResult
+from scenarios.results import Difference, Seen, StepResult, not_played
 from scenarios.runner.actions import perform
-from scenarios.runner.compare import compare, compare_prediction, spell_expected
+from scenarios.runner.compare import compare, compare_prediction
 from scenarios.runner.events import Listener, StepEnded
 from scenarios.runner.look import look
 from scenarios.runner.paper import Paper
@@ -52,10 +52,11 @@ class Director:
         self._paper_before: Standing
 
     async def play(self) -> None:
-        """Play all steps; `results` grows with each."""
+        """Play all steps; `results` grows with each. FleetFailed when the fleet stopped: nothing comes after it."""
         self._before = await self._stage.standing()
         self._paper_before = self._paper.standing(self._before.now_ms)
         for step in self._stage.play.steps:
+            await self._stage.crew.probe()
             began, at_ms = time.monotonic(), self._stage.now_ms()
             done = await self._do(step)
             result = await self._judge(step, done)
@@ -164,14 +165,3 @@ class Director:
         for notice in notices:
             counts[notice.channel] = counts.get(notice.channel, 0) + 1
         return counts
-
-
-def not_played(step: p.PlayStep) -> StepResult:
-    """Make the result of a step that was not come to."""
-    return StepResult(
-        id=step.id,
-        title=step.title,
-        action=str(step.action.__struct_config__.tag),
-        verdict="not_played",
-        expected=spell_expected(step),
-    )

@@ -38,11 +38,17 @@ class _Task:
     verifies: list[str] | None
 
 
-class Paper:
-    """The platform on paper. `now_ms` of the methods is the account's clock."""
+def real_time_ms() -> int:
+    """Read the wall clock, unix milliseconds."""
+    return time.time_ns() // 1_000_000
 
-    def __init__(self, play: p.Play) -> None:
+
+class Paper:
+    """The platform on paper. `now_ms` of the methods is the account's clock; `real_ms` is what it starts from."""
+
+    def __init__(self, play: p.Play, real_ms: Callable[[], int] = real_time_ms) -> None:
         self.play = play
+        self._real_ms = real_ms
         self.roster = Roster(play.groups)
         self._book = Book()
         self._tasks: dict[str, _Task] = {}
@@ -56,8 +62,8 @@ class Paper:
     def set_up(self, enlisted: Mapping[str, Iterable[Member]] | None = None) -> None:
         """Open the account and register devices: the platform's own, or, without them, ones made up."""
         start = self.play.account
-        now_ms = self.play.clock_ms if self.play.clock_ms is not None else time.time_ns() // 1_000_000
-        self._offset_ms = now_ms - time.time_ns() // 1_000_000
+        now_ms = self.play.clock_ms if self.play.clock_ms is not None else self._real_ms()
+        self._offset_ms = now_ms - self._real_ms()
         self._book.open_account(ACCOUNT, self.play.policy)
         if start.subscribe:
             self._book.subscribe(ACCOUNT)
@@ -73,7 +79,7 @@ class Paper:
 
     def now_ms(self) -> int:
         """Read the clock on paper; a run has the platform's instead."""
-        return time.time_ns() // 1_000_000 + self._offset_ms
+        return self._real_ms() + self._offset_ms
 
     def standing(self, now_ms: int) -> Standing:
         """Give how the account stands."""

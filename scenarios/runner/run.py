@@ -20,7 +20,7 @@ from scenarios.operator import HttpOperator
 from scenarios.play import Play
 from scenarios.results import AuditResult, PlayResult, PlayVerdict, StepResult, result_of
 from scenarios.runner.crew import Crew
-from scenarios.runner.director import Director, not_played
+from scenarios.runner.director import Director
 from scenarios.runner.events import Listener, PlayEnded, PlayStarted
 from scenarios.runner.options import RunOptions
 from scenarios.runner.paper import Paper
@@ -35,7 +35,7 @@ async def run_play(play: Play, options: RunOptions, listener: Listener) -> PlayR
     try:
         result = await run.go()
     except asyncio.CancelledError:
-        result = run.result("stopped", reason="stopped by Ctrl-C", exit_code=130)
+        result = run.result("stopped", reason="stopped before its end", exit_code=130)
     except OtaSimError as exc:
         result = run.result("broken", reason=str(exc), exit_code=exc.exit_code)
     result = structs.replace(result, started_ms=started_ms, seconds=time.monotonic() - began)
@@ -94,10 +94,15 @@ class _Run:
 
     def result(self, verdict: PlayVerdict, *, reason: str = "", exit_code: int = 0) -> PlayResult:
         """Make the result of what was done so far."""
-        done = self._results()
         return structs.replace(
-            result_of(self.play, self._options.broker, verdict, reason=reason, exit_code=exit_code),
-            steps=(*done, *map(not_played, self.play.steps[len(done) :])),
+            result_of(
+                self.play,
+                self._options.broker,
+                verdict,
+                reason=reason,
+                exit_code=exit_code,
+                done=self._results(),
+            ),
             fleet=None if self._crew is None else self._crew.figures(),
             fee_fen=0 if self._director is None else self._director.fee_fen,
         )

@@ -16,13 +16,14 @@ from rich.text import Text
 from scenarios.play import Play
 from scenarios.results import PlayResult, RunResult, result_of
 from scenarios.runner.events import Event, PlayEnded, PlayStarted, Progress, StepEnded
-from scenarios.show.table import Layout, foot_lines, head_lines, layout_for, step_lines
-from scenarios.show.wording import VERDICTS, counted, seconds_text, verdict_text
+from scenarios.show.table import NARROW, Layout, foot_lines, head_lines, layout_for, step_lines
+from scenarios.show.wording import DASH, DOT, VERDICTS, counted, seconds_text, verdict_text
 from scenarios.units import show_fen
 
 WIDTH_PLAIN: Final = 120
 WIDTH_MAX: Final = 140
 BAR_WIDTH: Final = 24
+BAR_WIDTH_NARROW: Final = 12
 PLAIN_EVERY_S: Final = 5.0
 _DOING: Final = {"connecting": "connecting", "jobs": "updating", "cards": "replacing cards"}
 
@@ -103,7 +104,7 @@ class ConsoleShow:
         flows = " and ".join(dict.fromkeys(play.flow for play in run.plays if play.flow)) or "none"
         seeds = ", ".join(dict.fromkeys(str(play.seed) for play in run.plays)) or "-"
         facts = (f"ota-sim {run.version}", f"flow {flows}", f"{self._broker} broker", f"seed {seeds}")
-        line = " · ".join((*facts, seconds_text(run.seconds)))
+        line = (DOT if self._symbols else DASH).join((*facts, seconds_text(run.seconds)))
         self._console.print(Text(line, style="dim"), soft_wrap=True)
         for file in written:
             self._console.print(Text(f"written: {file}", style="dim"), soft_wrap=True)
@@ -162,11 +163,12 @@ class ConsoleShow:
         )
         progress = running.progress
         if progress is not None and progress.total:
-            filled = BAR_WIDTH * progress.done // progress.total
+            width = BAR_WIDTH if self._console.width >= NARROW else BAR_WIDTH_NARROW
+            filled = width * progress.done // progress.total
             full, empty = ("━", "─") if self._symbols else ("=", "-")
             line.append("  ")
             line.append(full * filled, style="green")
-            line.append(empty * (BAR_WIDTH - filled), style="dim")
+            line.append(empty * (width - filled), style="dim")
             line.append(f"  {_progress_text(progress)}")
         return line
 

@@ -9,6 +9,8 @@ from rich.text import Text
 
 from scenarios.results import PlayResult, StepResult
 from scenarios.show.wording import (
+    DASH,
+    DOT,
     VERDICTS,
     counted,
     fleet_text,
@@ -31,7 +33,7 @@ _NARROW_HEADS: Final = {
 }
 _TIME_WIDTH: Final = 10
 _NARROW_TIME_WIDTH: Final = 8
-_NARROW: Final = 100
+NARROW: Final = 100
 _TITLE_MIN: Final = 18
 _MARKS: Final = {
     "passed": ("✓", "ok", "green"),
@@ -54,6 +56,11 @@ class Layout:
     symbols: bool
 
     @property
+    def between(self) -> str:
+        """What stands between facts on a line."""
+        return DOT if self.symbols else DASH
+
+    @property
     def title_width(self) -> int:
         """What is left for the title."""
         taken = 5 + self.id_width + 2 + sum(self.count_widths) + self.time_width
@@ -63,7 +70,7 @@ class Layout:
 def layout_for(width: int, ids: list[str], devices: int, *, symbols: bool) -> Layout:
     """Choose widths for a play's step ids and number of devices."""
     id_width = min(14, max([5, *(cell_len(text) for text in ids)]))
-    is_narrow = width < _NARROW
+    is_narrow = width < NARROW
     heads = tuple((_NARROW_HEADS if is_narrow else _HEADS).get(name, name) for name in COUNTS)
     gap, count_width = 1 if is_narrow else 2, len(f"{devices:,}")
     return Layout(
@@ -78,10 +85,12 @@ def layout_for(width: int, ids: list[str], devices: int, *, symbols: bool) -> La
 
 def head_lines(name: str, title: str, play: PlayResult, layout: Layout) -> Iterator[Text]:
     """Give the lines above the steps."""
-    yield Text.assemble((name, "bold"), f"  {title}" if title else "")
-    yield Text(f"  {setting_text(play)}", style="dim")
-    for line in _wrapped(policy_text(play.policy), layout.width - 2, " · "):
-        yield Text(f"  {line}", style="dim")
+    first, *more = _wrapped(title, layout.width, indent=len(name) + 2, then=2)
+    yield Text.assemble((name, "bold"), f"  {first}" if first else "")
+    yield from (Text(f"  {line}") for line in more)
+    for facts in (setting_text(play, layout.between), policy_text(play.policy, layout.between)):
+        for line in _wrapped(facts, layout.width, layout.between, indent=2):
+            yield Text(f"  {line}", style="dim")
     heads = zip(layout.heads, layout.count_widths, strict=True)
     counts = "".join(f"{head:>{width}}" for head, width in heads)
     columns = (
@@ -91,14 +100,15 @@ def head_lines(name: str, title: str, play: PlayResult, layout: Layout) -> Itera
 
 
 def step_lines(step: StepResult, layout: Layout) -> Iterator[Text]:
-    """Give a step's line, and below it what is wrong."""
+    """Give a step's line, below it what of its title did not fit, and what is wrong."""
     symbol, plain, style = _MARKS[step.verdict]
     line = Text("  ")
     line.append(f"{symbol} " if layout.symbols else plain, style=style)
     line.append(" ")
     line.append(set_cell_size(step.id, layout.id_width), style="bold" if step.verdict == "failed" else "")
     line.append("  ")
-    line.append_text(_title(step, layout))
+    title, *more = _title(step, layout)
+    line.append_text(title)
     wrong = {difference.what for difference in step.differences}
     for name, width in zip(COUNTS, layout.count_widths, strict=True):
         value = getattr(step.seen, name) if step.verdict != "not_played" else None
@@ -108,10 +118,13 @@ def step_lines(step: StepResult, layout: Layout) -> Iterator[Text]:
     time = "" if step.verdict in {"not_played", "planned"} else seconds_text(step.seconds)
     line.append(f"{time:>{layout.time_width}}", style="dim")
     yield line
+    indent = 7 + layout.id_width
+    for below in more:
+        yield Text.assemble(" " * indent, below)
     if step.verdict == "failed":
-        for text in outcome_lines(step):
-            for part in _wrapped(text, layout.width - 9 - layout.id_width):
-                yield Text(" " * (7 + layout.id_width) + part, style="red")
+        for said in outcome_lines(step):
+            for part in _wrapped(said, layout.width, indent=indent):
+                yield Text(" " * indent + part, style="red")
 
 
 def foot_lines(play: PlayResult, layout: Layout) -> Iterator[Text]:
@@ -127,12 +140,13 @@ def foot_lines(play: PlayResult, layout: Layout) -> Iterator[Text]:
         )
         yield line
         for finding in audit.findings:
-            for part in _wrapped(finding, layout.width - 9 - layout.id_width):
+            for part in _wrapped(finding, layout.width, indent=7 + layout.id_width):
                 yield Text(" " * (7 + layout.id_width) + part, style="red")
-    for part in _wrapped(play.reason, layout.width - 4) if play.reason else ():
+    for part in _wrapped(play.reason, layout.width, indent=2) if play.reason else ():
         yield Text(f"  {part}", style="yellow" if play.verdict == "skipped" else "red")
     if play.cannot_check:
-        yield Text(f"  not checked: {'; '.join(play.cannot_check)}", style="yellow")
+        for part in _wrapped(f"not checked: {'; '.join(play.cannot_check)}", layout.width, indent=2):
+            yield Text(f"  {part}", style="yellow")
     style = {"passed": "bold green", "skipped": "yellow"}.get(play.verdict, "bold red")
     facts = [
         steps_text(play),
@@ -140,36 +154,48 @@ def foot_lines(play: PlayResult, layout: Layout) -> Iterator[Text]:
         f"fee {show_fen(play.fee_fen)} yuan",
         seconds_text(play.seconds),
     ]
-    yield Text.assemble(
-        "  ", (VERDICTS[play.verdict], style), "  ", " · ".join(fact for fact in facts if fact)
-    )
+    verdict = VERDICTS[play.verdict]
+    facts_text = layout.between.join(fact for fact in facts if fact)
+    first, *more = _wrapped(facts_text, layout.width, layout.between, indent=len(verdict) + 4)
+    yield Text.assemble("  ", (verdict, style), "  ", first)
+    yield from (Text(" " * (len(verdict) + 4) + part) for part in more)
 
 
-def _title(step: StepResult, layout: Layout) -> Text:
-    """Give the title, and the jobs after it where there is room."""
-    jobs = jobs_text(step)
+def _title(step: StepResult, layout: Layout) -> Iterator[Text]:
+    """Give the title with the jobs after it: the first line fills its column, the rest goes below."""
+    jobs, width = jobs_text(step), layout.title_width
+    style = "dim" if step.verdict in {"not_played", "unchecked"} else ""
+    rest = layout.width - 7 - layout.id_width
     title = step.title or step.action.replace("_", " ")
-    width = layout.title_width
-    text = Text(style="dim" if step.verdict in {"not_played", "unchecked"} else "")
-    if jobs and cell_len(title) + 2 + cell_len(jobs) <= width:
-        text.append(title)
-        text.append(f"  {jobs}", style="dim")
-        text.append(" " * (width - cell_len(title) - 2 - cell_len(jobs)))
-        return text
-    if cell_len(title) > width:
-        dots = "…" if layout.symbols else "..."
-        title = set_cell_size(title, width - len(dots)).rstrip() + dots
-    text.append(set_cell_size(title, width))
-    return text
+    lines = [Text(line, style=style) for line in _wrapped(title, width, then=width - rest)]
+    if jobs:
+        room = width if len(lines) == 1 else rest
+        if lines[-1].cell_len + 2 + cell_len(jobs) > room:
+            lines.append(Text())
+        else:
+            lines[-1].append("  ")
+        lines[-1].append(jobs, style="dim")
+    lines[0].pad_right(width - lines[0].cell_len)
+    yield from lines
 
 
-def _wrapped(text: str, width: int, between: str = " ") -> Iterator[str]:
-    """Break a text where its parts meet."""
+def _wrapped(
+    text: str, width: int, between: str = " ", *, indent: int = 0, then: int | None = None
+) -> Iterator[str]:
+    """Break a text where its parts meet, and one part only where it is wider than a line.
+
+    `indent` is what the caller puts before the first line, `then` before each further one.
+    """
+    room, later = (max(10, width - taken) for taken in (indent, indent if then is None else then))
     line = ""
     for part in text.split(between if between.strip() else None):
-        if line and cell_len(line) + len(between) + cell_len(part) > max(width, 20):
+        left = part
+        if line and cell_len(line) + len(between) + cell_len(left) > room:
             yield line
-            line = part
-        else:
-            line = f"{line}{between}{part}" if line else part
+            line, room = "", later
+        while cell_len(left) > room:
+            head = set_cell_size(left, room).rstrip()
+            yield head
+            left, room = left[len(head) :], later
+        line = f"{line}{between}{left}" if line else left
     yield line

@@ -5,10 +5,14 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Final
 
 from platform_stub.protocol.operator import Policy
-from scenarios.results import PlayResult, PlayVerdict, RunResult, StepResult
+from scenarios.results import Fact, PlayResult, PlayVerdict, RunResult, StepResult
 from scenarios.units import show_fen
 
 _PLATFORM_ZONE: Final = timezone(timedelta(hours=8))
+
+DOT: Final = " · "
+DASH: Final = " - "
+"""What stands between facts on a line, where an output can hold more than ASCII and where it can't."""
 
 VERDICTS: Final[dict[PlayVerdict, str]] = {
     "passed": "passed",
@@ -19,10 +23,10 @@ VERDICTS: Final[dict[PlayVerdict, str]] = {
 }
 
 
-def policy_text(policy: Policy) -> str:
+def policy_text(policy: Policy, between: str = DOT) -> str:
     """Spell the policy in force, every field of it."""
     date = policy.charging_date_ms
-    return " · ".join(
+    return between.join(
         (
             "no charging date" if date is None else f"charging from {moment_text(date)}",
             f"price {show_fen(policy.price_fen)} yuan",
@@ -66,7 +70,7 @@ def size_text(size_bytes: int) -> str:
     return f"{size_bytes} B"
 
 
-def setting_text(play: PlayResult) -> str:
+def setting_text(play: PlayResult, between: str = DOT) -> str:
     """Spell what a play is played with."""
     devices = counted(play.devices, "device")
     if play.connected == play.devices and play.devices:
@@ -75,7 +79,7 @@ def setting_text(play: PlayResult) -> str:
         devices += f", {play.connected:,} of them over MQTT"
     elif play.devices:
         devices += ", none connected"
-    return f"{devices} · {play.broker} broker · seed {play.seed}"
+    return between.join((devices, f"{play.broker} broker", f"seed {play.seed}"))
 
 
 def jobs_text(step: StepResult) -> str:
@@ -87,13 +91,22 @@ def jobs_text(step: StepResult) -> str:
     return ", ".join([*ended, f"{still:,} open"] if still else ended)
 
 
+def fact_text(what: str, fact: Fact) -> str:
+    """Spell what is expected or seen: money in yuan, counts with their thousands."""
+    if isinstance(fact, int):
+        return f"{show_fen(fact)} yuan" if what.endswith("_fen") else f"{fact:,}"
+    return "none" if fact is None else fact
+
+
 def outcome_lines(step: StepResult) -> Iterator[str]:
     """Say what is wrong with a step, a line each, with both values."""
     if step.note:
         yield step.note
     for difference in step.differences:
         by = "" if difference.by == "expectation" else " (predicted by the auditor)"
-        yield f"{difference.what}: expected {difference.expected}{by}, seen {difference.seen}"
+        what = difference.what
+        expected, seen = fact_text(what, difference.expected), fact_text(what, difference.seen)
+        yield f"{what.removesuffix('_fen')}: expected {expected}{by}, seen {seen}"
 
 
 def fleet_text(play: PlayResult) -> str:
@@ -127,7 +140,8 @@ def verdict_text(run: RunResult) -> str:
     by = {verdict: [play for play in run.plays if play.verdict == verdict] for verdict in VERDICTS}
     total = counted(len(run.plays), "run")
     if run.interrupted:
-        return f"stopped by Ctrl-C: {total} begun, {len(by['passed']):,} passed"
+        how = f"stopped by {run.stopped_by}" if run.stopped_by else "stopped"
+        return f"{how}: {total} begun, {len(by['passed']):,} passed"
     parts = [f"{len(plays):,} {VERDICTS[verdict]}" for verdict, plays in by.items() if plays]
     if len(run.plays) == len(by["passed"]):
         return f"all {total} passed" if len(run.plays) > 1 else "passed"

@@ -93,6 +93,9 @@ async def test_a_worker_that_dies_is_named():
 
     result = await worker.play(play, listen)
     assert (result.verdict, result.exit_code) == ("broken", 3)
+    assert [step.verdict for step in result.steps] == ["passed", "not_played"]
+    assert result.steps[0].seen.needed == 1
+    assert result.started_ms > 1_600_000_000_000
     assert result.reason == "the worker process of x A died (signal SIGKILL)"
     assert events[-1] == PlayEnded(result=result)
     again = await worker.play(plays_of()[0], lambda _: None)

@@ -6,7 +6,7 @@ from platform_stub.protocol import operator as api
 from platform_stub.rules import events as ev
 from platform_stub.service import tasks
 from platform_stub.service.answers import Rejection
-from platform_stub.store.engine import open_engine
+from platform_stub.store.engine import Store
 from tests.platform_stub.service.conftest import Desk
 
 
@@ -32,7 +32,7 @@ def at_once(desk, account, package, teams):
     answers = []
 
     def create(device_ids):
-        store = open_engine(desk.store.path)
+        store = Store(desk.store.path, None)
         try:
             other = Desk(store)
             request = api.CreateTask(package_id=package.package_id, device_ids=device_ids)

@@ -7,13 +7,14 @@ import subprocess
 import sys
 
 import pytest
+from sqlalchemy import select
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from platform_stub.store.engine import DATABASE_NAME, open_store, schema_version
+from platform_stub.store.engine import DATABASE_NAME, open_store
 from platform_stub.store.errors import StoreRefused, StoreUnavailable
-from platform_stub.store.schema import SCHEMA_VERSION, accounts, metadata
+from platform_stub.store.schema import SCHEMA_VERSION, accounts, metadata, schema_info
 
 
 def snapshot(folder):
@@ -23,7 +24,7 @@ def snapshot(folder):
 def test_a_new_folder_gets_a_database(tmp_path):
     store = open_store(tmp_path / "deep" / "data")
     with store.read() as conn:
-        assert schema_version(conn) == SCHEMA_VERSION
+        assert conn.execute(select(schema_info.c.version)).scalar_one() == SCHEMA_VERSION
     store.close()
     assert (tmp_path / "deep" / "data" / DATABASE_NAME).exists()
 

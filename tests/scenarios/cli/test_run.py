@@ -1,5 +1,6 @@
 """`ota-sim run`, in this process and in one of its own: output, exit codes, reports, Ctrl-C."""
 
+import contextlib
 import json
 import os
 import signal
@@ -73,13 +74,22 @@ def test_mistakes_in_a_file_start_nothing(file, tmp_path):
         ":10:10: steps.b.id: a step is named b already, on line 9",
         ":10:18: steps.b.buy: expected 1 or more, found 0",
     ]
-    assert not (tmp_path / "r").exists()
+    assert list((tmp_path / "r").iterdir()) == []
+
+
+@pytest.mark.parametrize("text", ["{", GOOD])
+def test_reports_of_an_earlier_run_do_not_outlive_one_that_could_not_start(file, tmp_path, text):
+    folder = tmp_path / "r"
+    assert run(file(GOOD), "--report-dir", folder).exit_code == 0
+    (folder / "mine.txt").touch()
+    assert run(file(text), "--report-dir", folder, "--only", "nothing").exit_code == 2
+    assert [path.name for path in folder.iterdir()] == ["mine.txt"]
 
 
 def test_reports_that_cannot_be_written_are_told_before_the_run(file, tmp_path):
     (tmp_path / "r").mkdir()
     (tmp_path / "r" / "x").touch()
-    outcome = run(file(GOOD), "--report-dir", tmp_path / "r" / "x" / "y")
+    outcome = run(file("{"), "--report-dir", tmp_path / "r" / "x" / "y")
     assert outcome.exit_code == 3
     assert "reports can't be written to" in outcome.stderr
     assert outcome.stdout == ""
@@ -139,8 +149,11 @@ def test_amqtt_is_for_few_devices():
 
 
 @pytest.mark.parametrize("jobs", ["1", "2"])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_stops_in_seconds_and_reports(file, tmp_path, jobs, number):
+@pytest.mark.parametrize(
+    ("number", "times", "name"),
+    [(signal.SIGINT, 1, "Ctrl-C"), (signal.SIGINT, 4, "Ctrl-C"), (signal.SIGTERM, 1, "SIGTERM")],
+)
+def test_ctrl_c_stops_in_seconds_and_reports(file, tmp_path, jobs, number, times, name):
     path = file(ENDLESS.replace("fleets", "variants: {A: {}, B: {}}\nfleets"))
     process = subprocess.Popen(
         [*PYTHON, "run", path, "--jobs", jobs, "--report-dir", str(tmp_path / "r")],
@@ -152,10 +165,14 @@ def test_ctrl_c_stops_in_seconds_and_reports(file, tmp_path, jobs, number):
         line = process.stdout.readline()
         assert line, process.stderr.read()
         shown += line
-    process.send_signal(number)
+    for _ in range(times):
+        process.send_signal(number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.02)  # a signal that is still pending would not count
     rest, errors = process.communicate(timeout=20)
     assert (process.returncode, errors) == (130, "")
-    assert "stopped by Ctrl-C" in rest
+    assert f"stopped by {name}: " in rest
+    assert "stopped by" not in rest.replace(f"stopped by {name}: ", "")
     report = json.loads((tmp_path / "r" / "report.json").read_text())
     assert (report["verdict"], report["exit_code"]) == ("stopped", 130)
     assert [step["verdict"] for step in report["plays"][0]["steps"]] == ["passed", "passed", "not_played"]

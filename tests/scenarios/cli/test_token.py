@@ -135,6 +135,26 @@ def test_explain_hints(text, shown):
     assert shown in run("explain", text).output
 
 
+@pytest.mark.parametrize(
+    ("text", "now", "shown"),
+    [
+        (RAW, ET + 7_200, "et      expired at 2049-12-31 16:00:00 UTC (2 h ago)"),
+        (RAW.replace("devices", "things"), ET, "res     names nothing that OneNET knows"),
+    ],
+)
+def test_explain_counts_what_every_platform_refuses(text, now, shown):
+    outcome = run("explain", text, "--now", now)
+    assert outcome.exit_code == 1
+    assert f"wrong with it\n  {shown}" in outcome.output
+    assert "well formed" not in outcome.output
+
+
+def test_make_says_that_et_is_in_the_past():
+    made = run("make", "--key", KEY, "--product", "p", "--et", 1_000, "--now", 4_600)
+    assert made.exit_code == 0
+    assert made.stderr == "note: et is in the past: 1970-01-01 00:16:40 UTC (1 h ago)\n"
+
+
 def test_explain_reads_from_stdin():
     assert run("explain", "-", input=RAW + "\n").exit_code == 0
 
@@ -148,7 +168,7 @@ def test_verify_accepts_what_the_key_made():
 @pytest.mark.parametrize(
     ("text", "options", "reason"),
     [
-        (RAW, ["--now", ET + 1], "it expired at"),
+        (RAW, ["--now", ET + 1], "et expired at"),
         (RAW, ["--now", "2030-01-01T00:00Z", "--fuse"], "at most 10 years"),
         (RAW.replace("devices", "things"), [], "nothing that OneNET knows"),
         (RAW.replace("dev01", "dev02"), [], "this key did not make it (it takes the device's key)"),

@@ -82,7 +82,35 @@ CHANGED = [
     ("    count: 10", "    count: 10\n    product: mian", [
         "s.yaml:13:14: fleets.meters.product: no product is named mian; did you mean main?",
     ]),
+    ("{F: 4, P: 4}", "{}", [
+        "s.yaml:22:15: steps.E1.expect.needed: variants F, P have no value here; give one for each",
+    ]),
+    ("kind: FOTA", "kind: fota", [
+        "s.yaml:18:13: steps.E1.create_task.kind: expected one of FOTA, SOTA, found 'fota'; did you mean FOTA?",
+    ]),
+    ("      devices: some", "      devices: licenced of meters", [
+        ("s.yaml:20:16: steps.E1.create_task.devices: 'licenced' is no word of a selection; "
+        "did you mean licensed?"),
+    ]),
+    ("    check:\n      of: E1", "    fail: {devices: meters, step: 201}", [
+        ("s.yaml:24:35: steps.E2.fail.step: expected one of 102, 103, 104, 105, 106, 107, 202, 203, 204, 205, 206, 207, "
+        "found 201"),
+    ]),
     # values
+    ("      left: 1", "      left: 99999999999999999999", [
+        "s.yaml:27:13: steps.E2.expect.left: '99999999999999999999' is too large",
+    ]),
+    ("    count: 10", "    count: 99999999999999999999", [
+        "s.yaml:12:12: fleets.meters.count: '99999999999999999999' is too large",
+    ]),
+    ("    check:\n      of: E1", "    advance: 99999999999 d", ["s.yaml:24:14: steps.E2.advance: '99999999999 d' is too large"]),
+    ("    check:\n      of: E1", "    advance: 1d\n    wait: 99999999999 d", ["s.yaml:25:11: steps.E2.wait: '99999999999 d' is too large"]),
+    ("name: good", "name: good\nwait: 99999999w 99999999w", ["s.yaml:3:7: wait: a wait is at most 100 years"]),
+    ("  top_up: 10", "  top_up: 999999999999999 yuan", ["s.yaml:8:11: account.top_up: '999999999999999 yuan' is too large"]),
+    ("  top_up: 10", "  top_up: yes", [
+        ("s.yaml:8:11: account.top_up: expected an amount: yuan such as 1000 or 10.50, or fen such as 1050 fen, "
+        "found 'yes'"),
+    ]),
     ("version: 1", "version: 2", ["s.yaml:1:10: version: expected 1, found 2"]),
     ("version: 1", "version: '1'", ["s.yaml:1:10: version: expected 1, found '1'"]),
     ("kind: FOTA", "kind: FOTTA", [
@@ -206,7 +234,10 @@ CHANGED = [
         "s.yaml:5:16: variants.F.account.buy: 5 licences cost 5 yuan, top_up is 4 yuan (P11)",
     ]),
     ("    count: 10", "    connect: true", ["s.yaml:12:5: fleets.meters: a fleet has either a count or a file"]),
-    ("    count: 10", "    file: there-is-none.csv", ["there-is-none.csv:1:1: can't be read: No such file or directory"]),
+    ("    count: 10", "    file: there-is-none.csv", [
+        "s.yaml:12:11: fleets.meters.file: there-is-none.csv has a mistake",
+        "there-is-none.csv:1:1: can't be read: No such file or directory",
+    ]),
     ("    check:\n      of: E1", "    advance_to: 2021-05-01T00:00:00+08:00", [
         "s.yaml:24:17: steps.E2.advance_to: the clock shows 2021-05-31 16:00:00 UTC by then, and is never set back",
     ]),

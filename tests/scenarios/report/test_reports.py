@@ -11,7 +11,7 @@ from msgspec import structs
 from platform_stub.protocol.operator import Policy
 from scenarios.play import Play
 from scenarios.report import write_reports
-from scenarios.report.files import ReportFault, check_folder
+from scenarios.report.files import ReportFault, prepare_folder
 from scenarios.report.json_report import make_json
 from scenarios.report.junit import make_junit
 from scenarios.results import (
@@ -29,7 +29,7 @@ PASSED = StepResult(
     title="a task",
     action="create_task",
     verdict="passed",
-    expected={"left": "0"},
+    expected={"left": 0},
     seen=Seen(outcome="created", needed=5, available=5, missing=0, deducted=5, left=0, jobs={"success": 5}),
     at_ms=7,
     seconds=0.5,
@@ -39,11 +39,12 @@ FAILED = StepResult(
     title="<none> & \x00\ufffe ünïcödé License余量不足",
     action="check",
     verdict="failed",
-    expected={"left": "1"},
+    expected={"left": 1, "balance_fen": 1_500},
     seen=Seen(left=0),
     differences=(
-        Difference(what="left", expected="1", seen="0"),
-        Difference(what="needed", expected="3", seen="4", by="prediction"),
+        Difference(what="left", expected=1, seen=0),
+        Difference(what="balance_fen", expected=1_500, seen=None),
+        Difference(what="needed", expected=3_000, seen=4, by="prediction"),
     ),
     note="something took too long",
 )
@@ -136,7 +137,8 @@ def test_junit_cases():
     assert failure.text.splitlines() == [
         "something took too long",
         "left: expected 1, seen 0",
-        "needed: expected 3 (predicted by the auditor), seen 4",
+        "balance: expected 15 yuan, seen none",
+        "needed: expected 3,000 (predicted by the auditor), seen 4",
     ]
     assert [case.find("skipped") is not None for case in cases] == [False, False, True, True, False]
     assert cases[4].find("failure").text == "I1 account 1: expected 1; seen 2"
@@ -179,7 +181,7 @@ def test_json_is_the_whole_run():
         "title": "a task",
         "action": "create_task",
         "verdict": "passed",
-        "expected": {"left": "0"},
+        "expected": {"left": 0},
         "seen": {
             "outcome": "created", "needed": 5, "available": 5, "missing": 0, "deducted": 5, "left": 0, "jobs": {"success": 5},
         },
@@ -188,7 +190,11 @@ def test_json_is_the_whole_run():
         "at_ms": 7,
         "seconds": 0.5,
     }  # fmt: skip
-    assert second["differences"][0] == {"what": "left", "expected": "1", "seen": "0", "by": "expectation"}
+    assert second["expected"] == {"left": 1, "balance_fen": 1_500}
+    assert second["differences"][:2] == [
+        {"what": "left", "expected": 1, "seen": 0, "by": "expectation"},
+        {"what": "balance_fen", "expected": 1_500, "seen": None, "by": "expectation"},
+    ]
 
 
 @pytest.mark.parametrize(
@@ -219,7 +225,7 @@ def test_reports_are_written_and_replaced(tmp_path):
 def test_a_folder_that_is_a_file(tmp_path):
     (tmp_path / "reports").write_text("mine")
     with pytest.raises(ReportFault, match="can't be written to"):
-        check_folder(tmp_path / "reports")
+        prepare_folder(tmp_path / "reports")
     with pytest.raises(ReportFault, match=r"junit.xml can't be written: "):
         write_reports(run_result(), tmp_path / "reports")
     assert (tmp_path / "reports").read_text() == "mine"

@@ -14,13 +14,13 @@ REFUSED = Seen(outcome="refused", reason="arrears", message="pay first", deducte
 CASES = [
     (Expected(), CREATED, []),
     (Expected(outcome="created", counts={"needed": 5, "left": 0}, amounts={"balance": 50}), CREATED, []),
-    (Expected(counts={"needed": 4}), CREATED, [("needed", "4", "5")]),
-    (Expected(counts={"needed": 1_000, "available": 1}), CREATED, [("needed", "1,000", "5"), ("available", "1", "none")]),
-    (Expected(counts={"jobs.success": 5, "jobs.failed": 1, "jobs.cancelled": 0}), CREATED, [("jobs.success", "5", "4")]),
+    (Expected(counts={"needed": 4}), CREATED, [("needed", 4, 5)]),
+    (Expected(counts={"needed": 1_000, "available": 1}), CREATED, [("needed", 1_000, 5), ("available", 1, None)]),
+    (Expected(counts={"jobs.success": 5, "jobs.failed": 1, "jobs.cancelled": 0}), CREATED, [("jobs.success", 5, 4)]),
     (Expected(counts={"jobs.success": 1}), REFUSED, [
-        ("outcome", "no refusal", "refused (arrears): pay first"), ("jobs.success", "1", "none")]),
-    (Expected(amounts={"balance": 100}), CREATED, [("balance", "1 yuan", "0.50 yuan")]),
-    (Expected(amounts={"fee": 100}), CREATED, [("fee", "1 yuan", "none")]),
+        ("outcome", "no refusal", "refused (arrears): pay first"), ("jobs.success", 1, None)]),
+    (Expected(amounts={"balance": 100}), CREATED, [("balance_fen", 100, 50)]),
+    (Expected(amounts={"fee": 100}), CREATED, [("fee_fen", 100, None)]),
     (Expected(reason="arrears"), REFUSED, []),
     (Expected(outcome="refused"), REFUSED, []),
     (Expected(reason="conflict"), REFUSED, [("outcome", "refused (conflict)", "refused (arrears): pay first")]),
@@ -39,10 +39,10 @@ PREDICTED = [
     (CREATED, CREATED, []),
     (Seen(outcome="created"), CREATED, []),
     (Seen(outcome="created", needed=6, jobs={"success": 5}), CREATED, [
-        ("needed", "6", "5"), ("jobs.failed", "0", "1"), ("jobs.success", "5", "4")]),
+        ("needed", 6, 5), ("jobs.failed", 0, 1), ("jobs.success", 5, 4)]),
     (Seen(outcome="refused", reason="arrears", needed=5), CREATED, [("outcome", "refused (arrears)", "created")]),
     (Seen(outcome="refused", reason="conflict"), REFUSED, [("outcome", "refused (conflict)", "refused (arrears)")]),
-    (Seen(outcome="created", balance_fen=0, fee_fen=7), CREATED, [("balance", "0", "0.50")]),
+    (Seen(outcome="created", balance_fen=0, fee_fen=7), CREATED, [("balance_fen", 0, 50)]),
 ]  # fmt: skip
 
 

@@ -64,7 +64,7 @@ def test_a_wrong_expectation_is_contradicted():
     )
     assert [(d.what, d.expected, d.seen) for d in step.differences] == [
         ("outcome", "no refusal", "refused (licences_insufficient)"),
-        ("left", "2", "3"),
+        ("left", 2, 3),
     ]
 
 

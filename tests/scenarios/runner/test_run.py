@@ -6,11 +6,18 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from device_sim import FleetFailed
+from platform_stub.server import Stub
 from scenarios.loader.files import load_bytes
+from scenarios.operator import HttpOperator
 from scenarios.results import PlayResult
+from scenarios.runner.crew import Crew
+from scenarios.runner.director import Director
 from scenarios.runner.events import PlayEnded, PlayStarted, StepEnded
 from scenarios.runner.options import RunOptions
+from scenarios.runner.paper import Paper
 from scenarios.runner.run import run_play
+from scenarios.runner.stage import Stage
 
 HEAD = """\
 version: 1
@@ -193,6 +200,35 @@ async def test_a_data_folder_that_is_not_ours(tmp_path):
     assert (result.verdict, result.exit_code) == ("broken", 3)
     assert "thesis.txt" in result.reason
     assert [path.name for path in (tmp_path / "x").iterdir()] == ["thesis.txt"]
+
+
+async def test_a_fleet_that_stopped_ends_the_run_at_once():
+    """A mistake of ours in one device: neither steps without devices nor waits come after it."""
+    play = play_of("""\
+  - {id: a, create_task: {kind: FOTA, target: "2", devices: "meters[1-2]"}}
+  - {id: b, grant: {count: 1}}
+  - {id: c, create_task: {kind: FOTA, target: "2", devices: "meters[3]"}}
+""")
+    async with Stub() as stub, HttpOperator(stub.http_url) as operator:
+        stage = Stage(play, operator, lambda _: None)
+        crew = Crew(stub, play.seed, stage.now_ms)
+
+        def stop_the_fleet(event):
+            if isinstance(event, StepEnded):
+                crew._fleet.crash(None, ZeroDivisionError("no clock"))
+
+        paper = Paper(play)
+        paper.set_up()
+        director = Director(stage, paper, stop_the_fleet, only=None, fail_fast=False)
+
+        async def played():
+            async with crew:
+                await stage.set_up(crew)
+                await director.play()
+
+        with pytest.raises(FleetFailed, match="no clock"):
+            await played()
+    assert [step.id for step in director.results] == ["a"]
 
 
 async def test_stopped_in_the_middle():

@@ -47,16 +47,50 @@ def test_a_step_that_failed_shows_both_values():
     assert [line.strip() for line in rest] == [
         "something took too long",
         "left: expected 1, seen 0",
-        "needed: expected 3 (predicted by the auditor), seen 4",
+        "balance: expected 15 yuan, seen none",
+        "needed: expected 3,000 (predicted by the auditor), seen 4",
     ]
+
+
+@pytest.mark.parametrize("symbols", [True, False])
+def test_a_play_of_1900_devices_fits_80_columns(symbols):
+    ids = [f"E{n}-faults" for n in range(1, 12)]
+    layout = layout_for(80, ids, 1_900, symbols=symbols)
+    jobs = {"success": 990, "failed": 10}
+    seen = structs.replace(PASSED.seen, needed=1_000, available=1_100, deducted=1_000, left=1_900, jobs=jobs)
+    step = structs.replace(PASSED, id="E2-faults", seen=seen, title="10 of them fail; nothing comes back")
+    result = play_result(steps=(step,) * 11, devices=1_900, reason="because " * 30)
+    title = "The charging examples, E1 to E11: 100 devices are free, 1,000 licences are bought"
+    lines = [
+        *head_lines("examples F", title, result, layout),
+        *step_lines(step, layout),
+        *step_lines(structs.replace(FAILED, title="x" * 200), layout),
+        *foot_lines(result, layout),
+    ]
+    assert max(line.cell_len for line in lines) <= 80
+    shown = " ".join(" ".join(texts(lines)).split())
+    for text in (title, "10 of them fail; nothing", "comes back 990 updated, 10 failed"):
+        assert text in shown
 
 
 def test_without_symbols_it_is_ascii():
     layout = layout_for(100, ["E1"], 5, symbols=False)
     failed = structs.replace(FAILED, title="x" * 200)
-    for step in (PASSED, failed, UNCHECKED, LEFT):
-        for line in texts(step_lines(step, layout)):
-            assert line.isascii()
+    lines = [line for step in (PASSED, failed, UNCHECKED, LEFT) for line in step_lines(step, layout)]
+    lines += [*head_lines("x", "title", play_result(), layout), *foot_lines(play_result(), layout)]
+    for line in texts(lines):
+        assert line.isascii()
+
+
+def test_the_summary_is_ascii_where_the_output_is(tmp_path):
+    plays = load_bytes(TEXT, "x.yaml", tmp_path)
+    raw = io.BytesIO()
+    out = io.TextIOWrapper(raw, encoding="ascii", errors="strict", write_through=True)
+    show = ConsoleShow(plays, "embedded", Console(file=out, width=100))
+    show.event(0, PlayStarted(devices=2, steps=1))
+    show.event(0, ended(plays[0]))
+    show.summary(run_of("passed", "failed"), ["reports/junit.xml"])
+    assert b"ota-sim 1 - flow mqtt - embedded broker - seed 7 - 1.00 s" in raw.getvalue()
 
 
 def test_what_stands_below():
@@ -67,10 +101,8 @@ def test_what_stands_below():
         "            I1 account 1: expected 1; seen 2",
         "  because",
         "  not checked: keep-alive",
-        (
-            "  FAILED  4 steps, 1 failed, 1 not checked, 1 not played · 5 updates done, 20.0 KiB downloaded · "
-            "fee 1,800.50 yuan · 2.50 s"
-        ),
+        "  FAILED  4 steps, 1 failed, 1 not checked, 1 not played · 5 updates done, 20.0 KiB downloaded",
+        "          fee 1,800.50 yuan · 2.50 s",
     ]
 
 
@@ -97,9 +129,13 @@ def test_words():
     )
 
 
-def run_of(*verdicts, interrupted=False):
+def run_of(*verdicts, stopped_by=None):
     return RunResult(
-        version="1", plays=tuple(play_result(verdict=v) for v in verdicts), seconds=1, interrupted=interrupted
+        version="1",
+        plays=tuple(play_result(verdict=v) for v in verdicts),
+        seconds=1,
+        interrupted=stopped_by is not None,
+        stopped_by=stopped_by or "",
     )
 
 
@@ -110,7 +146,9 @@ def run_of(*verdicts, interrupted=False):
         (run_of("passed", "passed"), "all 2 runs passed"),
         (run_of("passed", "failed", "skipped"), "3 runs: 1 passed, 1 FAILED, 1 skipped"),
         (run_of("broken"), "1 run: 1 BROKEN"),
-        (run_of("passed", "stopped", interrupted=True), "stopped by Ctrl-C: 2 runs begun, 1 passed"),
+        (run_of("passed", "stopped", stopped_by="Ctrl-C"), "stopped by Ctrl-C: 2 runs begun, 1 passed"),
+        (run_of("stopped", stopped_by="SIGTERM"), "stopped by SIGTERM: 1 run begun, 0 passed"),
+        (run_of("stopped", stopped_by=""), "stopped: 1 run begun, 0 passed"),
     ],
 )
 def test_verdicts(run, text):

@@ -1,0 +1,43 @@
+"""What a play has told so far, kept for the case that it tells no more: its worker died, or it can't be stopped.
+
+Light to import: the owner of workers has it, and needs no stub and no devices.
+"""
+
+import time
+from collections.abc import Callable
+
+from msgspec import structs
+
+from scenarios.play import Play
+from scenarios.results import PlayResult, PlayVerdict, StepResult, result_of
+from scenarios.runner.events import Event, StepEnded
+
+
+class Heard:
+    """Passes a play's events on to `show`, and remembers the steps that ended."""
+
+    def __init__(self, play: Play, broker: str, show: Callable[[Event], None]) -> None:
+        self._play = play
+        self._broker = broker
+        self._show = show
+        self._steps: list[StepResult] = []
+        self._began = time.monotonic()
+        self._started_ms = time.time_ns() // 1_000_000
+
+    def __call__(self, event: Event) -> None:
+        """Take an event."""
+        if isinstance(event, StepEnded):
+            self._steps.append(event.result)
+        self._show(event)
+
+    def result(self, verdict: PlayVerdict, reason: str, exit_code: int) -> PlayResult:
+        """Make the result of what was heard."""
+        fees = [step.seen.fee_fen for step in self._steps if step.seen.fee_fen is not None]
+        return structs.replace(
+            result_of(
+                self._play, self._broker, verdict, reason=reason, exit_code=exit_code, done=self._steps
+            ),
+            fee_fen=fees[-1] if fees else 0,
+            started_ms=self._started_ms,
+            seconds=time.monotonic() - self._began,
+        )
