@@ -10,6 +10,8 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 from bench.memory import rss_bytes
 from bench.table import Row, median
@@ -79,11 +81,21 @@ async def measure(kind, count):
         peer.close()
 
 
+def apart(kind, count):
+    """Measure in a process of its own: what an earlier round left in this one would hide the memory of the next."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(once, kind, count).result()
+
+
+def once(kind, count):
+    return asyncio.run(measure(kind, count))
+
+
 def run(*, quick):
     count, rounds = 9_000, 2 if quick else 5
     pairs = []
     for _ in range(rounds):
-        pairs.append((asyncio.run(measure("stub", count)), asyncio.run(measure("nothing", count))))
+        pairs.append((apart("stub", count), apart("nothing", count)))
 
     def middle(side, what):
         return median([pair[side][what] for pair in pairs])

@@ -1,4 +1,7 @@
-"""Creating a task against a raw sqlite3 insert of the same rows, with the same indices and pragmas."""
+"""Creating a task against a raw sqlite3 insert of the same rows, with the same indices and pragmas.
+
+The stub has created one task (of one other device) before, so its statements are compiled, as in any stub that runs.
+"""
 
 import sqlite3
 import tempfile
@@ -17,6 +20,7 @@ REAL_MS = 1_800_000_000_000
 TABLES = ("tasks", "journal", "entitlements", "jobs")
 PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "temp_store = MEMORY", "cache_size = -65536")
 GOAL = 1.0
+TASK = 2
 
 
 class Silent:
@@ -35,15 +39,16 @@ class Shop:
             lambda tx: accounts.open_account(tx, api.OpenAccount(policy=api.Policy(charging_date_ms=0)))
         )
         self.write(lambda tx: accounts.act(tx, 1, ev.Subscribe()))
-        self.write(lambda tx: accounts.act(tx, 1, ev.Grant(count=count, contract="bench")))
+        self.write(lambda tx: accounts.act(tx, 1, ev.Grant(count=count + 1, contract="bench")))
         product = self.write(lambda tx: catalogue.create_product(tx, 1, api.CreateProduct()))
-        names = [api.RegisterDevice(name=f"d{at}", f_version="1.0") for at in range(count)]
+        names = [api.RegisterDevice(name=f"d{at}", f_version="1.0") for at in range(count + 1)]
         registered = self.write(lambda tx: catalogue.register(tx, product.product_id, names))
-        self.device_ids = [device.device_id for device in registered.devices]
+        first, *self.device_ids = [device.device_id for device in registered.devices]
         self.write(
             lambda tx: catalogue.add_package(tx, product.product_id, UpdateKind.FOTA, "p", "2.0", b"content")
         )
         self.write(lambda tx: catalogue.skip_verification(tx, 1))
+        self.write(lambda tx: tasks.create(tx, 1, api.CreateTask(package_id=1, device_ids=[first])))
 
     def write(self, use_case):
         with self.store.write() as conn:
@@ -71,10 +76,12 @@ def raw_insert(source, target):
     ):
         raw.execute(sql)
     rows = {
-        "tasks": read.execute("SELECT * FROM tasks").fetchall(),
-        "journal": read.execute("SELECT * FROM journal WHERE kind = 'bound'").fetchall(),
-        "entitlements": read.execute("SELECT * FROM entitlements").fetchall(),
-        "jobs": read.execute("SELECT * FROM jobs").fetchall(),
+        "tasks": read.execute(f"SELECT * FROM tasks WHERE task_id = {TASK}").fetchall(),
+        "journal": read.execute(
+            f"SELECT * FROM journal WHERE kind = 'bound' AND task_id = {TASK}"
+        ).fetchall(),
+        "entitlements": read.execute(f"SELECT * FROM entitlements WHERE task_id = {TASK}").fetchall(),
+        "jobs": read.execute(f"SELECT * FROM jobs WHERE task_id = {TASK}").fetchall(),
     }
     started = time.perf_counter()
     raw.execute("BEGIN IMMEDIATE")
