@@ -27,7 +27,8 @@ from device_sim.identity import Identity
 from device_sim.snapshot import Counters
 from device_sim.transport.alarm import Alarm
 from device_sim.transport.dialler import Dialler
-from device_sim.transport.http import Head, HttpPool, Request
+from device_sim.transport.http import HttpPool
+from device_sim.transport.http_connection import Head, Request
 from device_sim.transport.mqtt import MqttLink
 from device_sim.transport.stream import Stream
 from platform_stub.protocol import topics

@@ -7,7 +7,8 @@ import pytest
 from aiohttp import web
 
 from device_sim.transport.alarm import Alarm
-from device_sim.transport.http import HEAD_BYTES_MAX, Head, HttpPool, Request
+from device_sim.transport.http import HttpPool
+from device_sim.transport.http_connection import HEAD_BYTES_MAX, Head, Request
 
 OK = b"HTTP/1.1 206 Partial Content\r\nOta-Errno: 0\r\nContent-Range: bytes 0-4/9\r\nContent-Length: 5\r\n\r\nhello"
 
