@@ -34,7 +34,6 @@ SELECTION_WORDS: Final = (
 )
 
 Outcome = Literal["failed", "succeeded", "cancelled", "open", "devices"]
-OUTCOMES: Final[tuple[Outcome, ...]] = ("failed", "succeeded", "cancelled", "open", "devices")
 
 _BASE: Final = re.compile(rf"({NAME_PATTERN})(?: ?\[(.*)\])?")
 

@@ -60,14 +60,6 @@ def read_size(text: str) -> int:
     return int(number) * _SIZES[unit]
 
 
-def show_size(size_bytes: int) -> str:
-    """Spell a size by the largest unit that divides it."""
-    for unit in ("MiB", "KiB"):
-        if size_bytes % _SIZES[unit] == 0:
-            return f"{size_bytes // _SIZES[unit]} {unit}"
-    return f"{size_bytes:,} B"
-
-
 def read_span_ms(text: str) -> int:
     """Read `90s`, `10 min`, `1h 30m`, `30d`."""
     if not re.match(SPAN_PATTERN, text):

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, Select, bindparam, select
 
 from platform_stub.protocol.codes import JobState
 from platform_stub.store.dialect import Glance
@@ -37,6 +37,9 @@ _FACTS = (
     .join(tasks, tasks.c.task_id == jobs.c.task_id)
     .join(packages, packages.c.package_id == tasks.c.package_id)
 )
+_OF_DEVICES = devices.c.device_id.in_(bindparam("devices", expanding=True))
+_VERSIONS = select(devices.c.device_id, devices.c.f_version, devices.c.s_version).where(_OF_DEVICES)
+_CARDS = select(devices.c.device_id, devices.c.iccid, devices.c.imsi).where(_OF_DEVICES)
 _BY_TIDS = _FACTS.where(jobs.c.tid.in_(bindparam("tids", expanding=True)))
 _OPEN_OF_DEVICES = _FACTS.where(jobs.c.device_id.in_(bindparam("devices", expanding=True)), is_open).order_by(
     jobs.c.tid
@@ -115,22 +118,20 @@ def load_download(conn: Connection, product_id: str, name: str, tid: int) -> Any
 
 def load_versions(conn: Connection, device_ids: Collection[int]) -> dict[int, tuple[str | None, str | None]]:
     """Read (firmware, software) versions of some devices."""
-    query = select(devices.c.device_id, devices.c.f_version, devices.c.s_version).where(
-        devices.c.device_id.in_(bindparam("devices", expanding=True))
-    )
-    return (
-        {r[0]: (r[1], r[2]) for r in conn.execute(query, {"devices": list(device_ids)})} if device_ids else {}
-    )
+    return _by_device(conn, _VERSIONS, device_ids)
 
 
 def load_cards(conn: Connection, device_ids: Collection[int]) -> dict[int, tuple[str, str]]:
     """Read (ICCID, IMSI) of some devices."""
-    query = select(devices.c.device_id, devices.c.iccid, devices.c.imsi).where(
-        devices.c.device_id.in_(bindparam("devices", expanding=True))
-    )
-    return (
-        {r[0]: (r[1], r[2]) for r in conn.execute(query, {"devices": list(device_ids)})} if device_ids else {}
-    )
+    return _by_device(conn, _CARDS, device_ids)
+
+
+def _by_device(
+    conn: Connection, query: Select[*tuple[Any, ...]], device_ids: Collection[int]
+) -> dict[int, tuple[Any, Any]]:
+    if not device_ids:
+        return {}
+    return {row[0]: (row[1], row[2]) for row in conn.execute(query, {"devices": list(device_ids)})}
 
 
 def is_entitled(conn: Connection, device_id: int) -> bool:

@@ -1,24 +1,10 @@
 """Expected against seen, and predicted against seen: pure, and the same for both."""
 
 from collections.abc import Iterator
-from typing import Final
 
+from scenarios.model import COUNTS
 from scenarios.play import Expected
 from scenarios.results import Difference, Seen
-
-_PREDICTED_COUNTS: Final = (
-    "needed",
-    "available",
-    "missing",
-    "deducted",
-    "deducted_purchased",
-    "deducted_free",
-    "grandfathered",
-    "left",
-    "purchased_left",
-    "free_left",
-    "cards",
-)
 
 
 def compare(expected: Expected, seen: Seen) -> Iterator[Difference]:
@@ -64,7 +50,7 @@ def compare_prediction(predicted: Seen, seen: Seen) -> Iterator[Difference]:
     if said != found:
         yield Difference(what="outcome", expected=said, seen=found, by="prediction")
         return
-    for name in _PREDICTED_COUNTS:
+    for name in COUNTS:
         count, other = getattr(predicted, name), getattr(seen, name)
         if count is not None and count != other:
             yield Difference(what=name, expected=count, seen=other, by="prediction")

@@ -41,6 +41,15 @@ async def test_an_account_and_a_task():
         assert [device.device_id for device in await operator.devices(account.account_id)] == ids
 
 
+@pytest.mark.parametrize("name", ["a&b", "a#b", "a+b", "a%20b", "a b", "固件"])
+async def test_a_packages_name_arrives_as_it_is(name):
+    async with Stub() as stub, HttpOperator(stub.http_url) as operator:
+        account = await operator.open_account("a", Policy(), None)
+        await operator.create_product(account.account_id, "p", "abc")
+        package = await operator.add_package("abc", "FOTA", name, "2.0", b"content")
+        assert package.name == name
+
+
 async def test_refusals_are_answers():
     async with Stub() as stub, HttpOperator(stub.http_url) as operator:
         account = await operator.open_account("a", Policy(), None)

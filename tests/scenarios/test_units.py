@@ -87,7 +87,6 @@ def test_fen_are_spelled_as_yuan(fen, text):
 
 
 def test_the_other_spellings():
-    assert [units.show_size(n) for n in (560, 65_536, 31_457_280)] == ["560 B", "64 KiB", "30 MiB"]
     assert [units.show_span(n) for n in (0, 90_000, 93_784_005)] == ["0 s", "1 min 30 s", "1 d 2 h"]
     assert units.show_moment(0) == "1970-01-01 00:00:00 UTC"
     assert units.show_moment(10**18) == "1000000000000000000 ms after 1970"

@@ -56,5 +56,10 @@ async def test_a_stopped_alarm_wakes_nobody():
     alarm.place(sleeper)
     alarm.stop()
     alarm.place(sleeper)
-    await asyncio.sleep(0.05)
+    other = Alarm(asyncio.get_running_loop())
+    later = Sleeper(other, other.now_ms() + 40)
+    other.place(later)
+    async with asyncio.timeout(5):
+        await later.done.wait()  # its time has come, so the first one's had too
     assert sleeper.woken_ms == []
+    other.stop()

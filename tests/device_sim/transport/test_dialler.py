@@ -116,5 +116,29 @@ async def test_after_its_stop_it_dials_no_more(listening):
     dialler.request(caller)
     dialler.stop()
     dialler.request(caller)
-    await asyncio.sleep(0.02)
+    await another_is_made(address)
     assert not caller.made.is_set()
+
+
+async def test_a_dial_that_follows_a_cancelled_one_can_be_cancelled_too(listening):
+    """The end of the first task must not take the second one's place."""
+    address, _ = listening
+    dialler = Dialler(address, 1)
+    caller = Caller(dialler)
+    dialler.request(caller)
+    await asyncio.sleep(0)
+    dialler.cancel(caller)
+    dialler.request(caller)
+    await asyncio.sleep(0)  # the cancelled task ends, the new one has begun
+    dialler.cancel(caller)
+    await another_is_made(address)
+    assert not caller.made.is_set()
+
+
+async def another_is_made(address):
+    """Connect by another dialler: whatever was on its way before it would be there by then."""
+    for _ in range(3):
+        other = Dialler(address, 1)
+        caller = Caller(other)
+        other.request(caller)
+        await made(caller)
