@@ -17,6 +17,7 @@ from scenarios.runner.events import Event, PlayEnded
 from scenarios.runner.options import RunOptions
 
 STOP_S: Final = 10.0
+LAST_S: Final = 1.0  # from its last word to its end
 STDERR_KEPT: Final = 8_192
 _ROOT: Final = str(Path(__file__).resolve().parents[1])
 _START: Final = "import sys; sys.path.insert(0, sys.argv[1]); from scenarios.worker import main; main()"
@@ -119,14 +120,26 @@ class WorkerProcess:
         process, errors = self._process, self._errors
         assert process is not None
         assert errors is not None
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()  # if it only fell silent
-        code = await process.wait()
+        code = await _end_of(process)
         words = (await errors).strip().rpartition("\n")[2]
         self._process = self._errors = None
         how = f"signal {_signal_name(-code)}" if code < 0 else f"exit code {code}"
         reason = f"the worker process of {play.name} died ({how}){f': {words}' if words else ''}"
         return heard.result("broken", reason, exit_code=3)
+
+
+async def _end_of(process: asyncio.subprocess.Process) -> int:
+    """Wait for its end, and make one if it only fell silent.
+
+    Not the other way round: a signal to a process that has just died takes its exit code from who waits for it.
+    """
+    try:
+        async with asyncio.timeout(LAST_S):
+            return await process.wait()
+    except TimeoutError:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        return await process.wait()
 
 
 def _signal_name(number: int) -> str:
