@@ -40,7 +40,8 @@ class Stub:
     """The platform stub. `data` is its folder, kept between starts; without it a temporary one is used.
 
     `http` and `mqtt` are (host, port), port 0 for any free one; HTTP listens on loopback only, until there are
-    access keys. EnvironmentFault: a port is taken, or the folder is in use, foreign or damaged.
+    access keys. `strict` takes the documentation's narrower reading.
+    EnvironmentFault: a port is taken, or the folder is in use, foreign or damaged.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Stub:
         mqtt: Address = ("127.0.0.1", 0),
         data: Path | None = None,
         broker: BrokerName = "embedded",
+        strict: bool = False,
         real_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         if broker not in BROKERS:
@@ -64,7 +66,7 @@ class Stub:
                 f"HTTP on {http[0]}: the operator API has no access keys yet and binds to loopback only"
             )
         self._http, self._mqtt, self._data, self.broker_name = http, mqtt, data, broker
-        self._real_ms = real_ms
+        self._real_ms, self._strict = real_ms, strict
         self._stack = contextlib.AsyncExitStack()
         self.platform: Platform
         self.broker: Broker
@@ -102,7 +104,7 @@ class Stub:
         store = open_store(folder)
         self._stack.callback(store.close)
         self.database = folder / DATABASE_NAME
-        self.platform = Platform(store, self._real_ms)
+        self.platform = Platform(store, self._real_ms, strict=self._strict)
         self._stack.push_async_callback(self.platform.close)
         self.broker = _make_broker(self.broker_name, self.platform.uplink, *self._mqtt)
         self.platform.attach(self.broker)

@@ -220,7 +220,7 @@ async def _create_task(call: Call) -> Outcome:
     run = _writes(
         HTTPStatus.CREATED,
         lambda tx, _: tasks.create(tx, account_id, request),
-        lambda _: len(request.device_ids) >= LARGE_DEVICES,
+        lambda _: len(request.device_ids or ()) >= LARGE_DEVICES,
     )
     return await run(call)
 

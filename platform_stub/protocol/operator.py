@@ -38,6 +38,7 @@ class ErrorCode(Enum):
     LICENCES_INSUFFICIENT = "licences_insufficient"  # B13
     BALANCE_INSUFFICIENT = "balance_insufficient"  # P11
     NOT_REFUNDABLE = "not_refundable"  # B15
+    WEBHOOK_UNVERIFIED = "webhook_unverified"  # the URL did not answer PASSED
     CONFLICT = "conflict"  # the name is taken, the task has ended, the clock would go back ...
     FORBIDDEN = "forbidden"  # foreign Host or Origin
     UNAVAILABLE = "unavailable"  # the store could not commit: nothing has changed
@@ -284,8 +285,26 @@ class ReplaceCard(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     imsi: CardNumber = ""
 
 
+StartVersions = Annotated[list[Version | None], Meta(min_length=1, max_length=100)]
+"""Versions that devices may come from; null stands for "never reported"."""
+ModelCode = Annotated[str, Meta(min_length=1, max_length=32, pattern=r"^[A-Za-z0-9_.\-]+$(?!\n)")]
+"""Manufacturer or model, as generation A's devices name themselves in a check (`manuf`, `model`)."""
+
+
+class AutoAdd(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Take in every later device whose check reports one of the start versions (P15); left out: any version."""
+
+    start_versions: StartVersions | None = None
+
+
+class SetAutoAdd(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Set a package's auto-add policy, or take it off with null."""
+
+    auto_add: AutoAdd | None
+
+
 class Package(Struct, frozen=True, kw_only=True):
-    """An update package; `md5` is lower-case hex."""
+    """An update package; `md5` is lower-case hex. With a `start_version` it is a differential one."""
 
     package_id: int
     account_id: int
@@ -296,6 +315,11 @@ class Package(Struct, frozen=True, kw_only=True):
     size_bytes: int
     md5: str
     verification: Literal["open", "passed", "skipped"]
+    manufacturer: str
+    model: str
+    file_name: str
+    start_version: str | None
+    auto_add: AutoAdd | None
 
 
 class Packages(Struct, frozen=True, kw_only=True):
@@ -304,13 +328,32 @@ class Packages(Struct, frozen=True, kw_only=True):
     packages: list[Package]
 
 
+class Retry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How often a device tries an update again, and after how long; passed on to the device."""
+
+    count: Annotated[int, Meta(ge=1, le=10)]
+    interval_s: Annotated[int, Meta(ge=1, le=86_400)] = 60
+
+
 class CreateTask(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Order one update of a set of devices. A device named twice counts once (P6)."""
+    """Order one update of a set of devices. A device named twice counts once (P6).
+
+    `scope` all: every living device of the package's product at one of `start_versions` and not at the target;
+    `device_ids` is left out then. `start_at_ms` schedules it; licences are deducted now all the same (P15).
+    """
 
     package_id: Id
-    device_ids: Annotated[list[Id], Meta(min_length=1, max_length=2_000_000)]
+    device_ids: Annotated[list[Id], Meta(min_length=1, max_length=2_000_000)] | None = None
+    scope: Literal["chosen", "all"] = "chosen"
+    start_versions: StartVersions | None = None  # null: any
     name: Text = "task"
     verification: bool = False  # the first device of a package; deducts like any task (P15)
+    start_at_ms: Millis | None = None  # null: now
+    expires_after_ms: Annotated[int, Meta(ge=60_000, le=366 * 86_400_000)] = 600_000  # from the start on
+    retry: Retry | None = None
+    signal: Annotated[int, Meta(ge=0, le=100)] = 10
+    battery: Annotated[int, Meta(ge=0, le=100)] = 50  # per cent
+    notification: Literal["platform", "webhook"] = "platform"
 
 
 class JobCounts(Struct, frozen=True, kw_only=True):
@@ -338,7 +381,16 @@ class Task(Struct, frozen=True, kw_only=True):
     target: str
     name: str
     created_ms: int
-    state: Literal["upgrading", "finished", "cancelled"]
+    state: Literal["not_started", "upgrading", "paused", "stopped", "finished"]
+    scope: Literal["chosen", "all"]
+    start_versions: list[str | None] | None
+    start_version: str | None
+    starts_ms: int
+    expires_ms: int
+    retry: Retry | None
+    signal: int
+    battery: int
+    notification: Literal["platform", "webhook"]
     device_count: int
     needed: int
     available: int
@@ -374,3 +426,95 @@ class Jobs(Struct, frozen=True, kw_only=True):
 
     jobs: list[Job]
     next_after: int | None
+
+
+class VersionCount(Struct, frozen=True, kw_only=True):
+    """How many living devices run a version; null: they have never reported one."""
+
+    version: str | None
+    devices: int
+
+
+class VersionDistribution(Struct, frozen=True, kw_only=True):
+    """Versions of a product's living devices, the most frequent first."""
+
+    f_versions: list[VersionCount]
+    s_versions: list[VersionCount]
+
+
+class SetWebhook(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Name the URL that new tasks are pushed to; it must answer `PASSED` to `GET <url>?signature=...` first."""
+
+    url: Annotated[str, Meta(min_length=8, max_length=500)]
+    token: Annotated[str, Meta(min_length=1, max_length=64)]
+
+
+class Webhook(Struct, frozen=True, kw_only=True):
+    """An account's webhook."""
+
+    account_id: int
+    url: str
+    checked_ms: int
+
+
+class Delivery(Struct, frozen=True, kw_only=True):
+    """The push of one task. `next_ms` is real time, null when none will follow; `status` is HTTP's."""
+
+    delivery_id: int
+    task_id: int
+    url: str
+    created_ms: int
+    state: Literal["pending", "delivered", "failed"]
+    attempts: int
+    next_ms: int | None
+    status: int | None
+    error: str | None
+
+
+class Deliveries(Struct, frozen=True, kw_only=True):
+    """A page of deliveries by ascending id; `next_after` is the next page's `after`, null at the end."""
+
+    deliveries: list[Delivery]
+    next_after: int | None
+
+
+class InjectFault(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Let the stub itself go wrong towards some devices, while it runs.
+
+    Who: devices by ID, of a product, or a `share` of them (drawn by device ID and `seed`); left out: all.
+    What: at least one of `delay_ms`, `status`, `code`, `cut_at_bytes`, `wrong_md5`, `silent`.
+    """
+
+    call: Literal["any", "version", "check", "state", "download", "status", "inform"] = "any"
+    generation: Literal["any", "south", "studio", "fuse", "mqtt"] = "any"
+    product_id: ProductKey | None = None
+    device_ids: Annotated[list[Id], Meta(min_length=1, max_length=100_000)] | None = None
+    share: Annotated[float, Meta(gt=0, le=1)] = 1.0
+    seed: Annotated[int, Meta(ge=0, le=2**53)] = 0
+    times: Annotated[int, Meta(ge=1, le=1_000_000)] | None = (
+        None  # calls of a device it strikes; null: every one
+    )
+    delay_ms: Annotated[int, Meta(ge=0, le=600_000)] = 0
+    status: Annotated[int, Meta(ge=400, le=599)] | None = None  # HTTP
+    code: Annotated[int, Meta(ge=0, le=99_999)] | None = (
+        None  # the generation's errno or code; Ota-Errno of a download
+    )
+    cut_at_bytes: Annotated[int, Meta(ge=0, le=2**31)] | None = (
+        None  # of a download's answer: then the connection ends
+    )
+    wrong_md5: bool = False
+    silent: bool = False  # no answer at all
+
+
+class InjectedFault(Struct, frozen=True, kw_only=True):
+    """An injected fault and how often it has struck."""
+
+    fault_id: int
+    rule: InjectFault
+    struck: int
+
+
+class InjectedFaults(Struct, frozen=True, kw_only=True):
+    """All injected faults that are in force, oldest first."""
+
+    faults: list[InjectedFault]

@@ -272,6 +272,11 @@ def show_package(row: AnyRow) -> api.Package:
         size_bytes=row.size_bytes,
         md5=row.md5,
         verification=row.verification,
+        manufacturer=row.manufacturer,
+        model=row.model,
+        file_name=row.file_name,
+        start_version=row.start_version,
+        auto_add=None,
     )
 
 

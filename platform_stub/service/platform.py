@@ -49,10 +49,14 @@ class _Waiter:
 
 
 class Platform:
-    """The platform behind its ports. `real_ms` is the wall clock: account time is real time plus an offset."""
+    """The platform behind its ports. `real_ms` is the wall clock: account time is real time plus an offset.
 
-    def __init__(self, store: Store, real_ms: Callable[[], int]) -> None:
+    `strict` takes the documentation's narrower reading where it contradicts itself or what devices do.
+    """
+
+    def __init__(self, store: Store, real_ms: Callable[[], int], *, strict: bool = False) -> None:
         self.store = store
+        self.strict = strict
         self.real_ms = real_ms
         self.sessions = Sessions()
         self.writer: Writer[Report] = Writer(store, self._apply, real_ms, self)

@@ -38,7 +38,7 @@ def create(tx: Tx, account_id: int, request: api.CreateTask) -> api.Task | Rejec
     account = accounts.load(tx.conn, account_id)
     if account is None:
         return not_found("account", account_id)
-    dialect.choose(tx.conn, request.device_ids)
+    dialect.choose(tx.conn, request.device_ids or ())
     if request.verification and tasks.count_chosen(tx.conn) != 1:
         return malformed("a verification is of exactly one device")
     order = _Order(
@@ -152,7 +152,16 @@ def _describe(task: AnyRow, counts: dict[JobState, int]) -> api.Task:
         target=task.target,
         name=task.name,
         created_ms=task.created_ms,
-        state="cancelled" if task.cancelled_ms is not None else "upgrading" if is_open else "finished",
+        state="stopped" if task.cancelled_ms is not None else "upgrading" if is_open else "finished",
+        scope=task.scope,
+        start_versions=None,
+        start_version=task.start_version,
+        starts_ms=task.starts_ms,
+        expires_ms=task.expires_ms,
+        retry=None,
+        signal=task.signal_min,
+        battery=task.battery_min,
+        notification=task.notification,
         device_count=task.device_count,
         needed=task.needed,
         available=task.available,

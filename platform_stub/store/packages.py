@@ -31,6 +31,9 @@ def add(
         "size_bytes": len(content),
         "md5": md5,
         "verification": "open",
+        "manufacturer": "",
+        "model": "",
+        "file_name": f"{name}.bin",
         "content": content,
     }
     return PackageId(insert_one(conn, packages.insert().values(values)))

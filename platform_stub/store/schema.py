@@ -28,7 +28,7 @@ from sqlalchemy import (
 
 from platform_stub.protocol.codes import OPEN_STATES
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 PRODUCT: Final = "ota-sim"
 
 AnyRow = Row[*tuple[Any, ...]]
@@ -67,6 +67,9 @@ accounts = Table(
     Column("purchased_left", BigInteger, CheckConstraint("purchased_left >= 0"), nullable=False),  # I1
     Column("free_left", BigInteger, CheckConstraint("free_left >= 0"), nullable=False),  # I2
     Column("charging_date_ms", BigInteger),
+    Column(
+        "held_since_ms", BigInteger
+    ),  # since when arrears hold pending jobs; their expiry stands still (P10)
 )
 
 # kind: opened subscribed posted bought granted charging_date bound ended
@@ -143,6 +146,11 @@ packages = Table(
     Column("size_bytes", BigInteger, nullable=False),
     Column("md5", String(32), nullable=False),
     Column("verification", String(8), nullable=False),  # open, passed, skipped
+    Column("manufacturer", String(32), nullable=False),
+    Column("model", String(32), nullable=False),
+    Column("file_name", String(64), nullable=False),
+    Column("start_version", String(20)),  # of a differential package; none: it is a full one
+    Column("auto_add", Text),  # JSON of the policy that takes in later devices (P15)
     Column("content", LargeBinary, nullable=False),
     Index("packages_name", "account_id", "name", unique=True),
 )
@@ -157,8 +165,19 @@ tasks = Table(
     Column("target", String(20), nullable=False),
     Column("name", Text, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
+    Column("starts_ms", BigInteger, nullable=False),  # when devices are first told of it
+    Column("expires_ms", BigInteger, nullable=False),  # when jobs that were never held fail (step 208)
+    Column("paused_ms", BigInteger),
     Column("cancelled_ms", BigInteger),
     Column("retry_of", BigInteger),
+    Column("scope", String(8), nullable=False),  # chosen, all
+    Column("start_version", String(20)),  # the package's, when it is a differential one
+    Column("start_versions", Text),  # JSON list, null in it: never reported; none: any
+    Column("notification", String(8), nullable=False),  # platform, webhook
+    Column("signal_min", SmallInteger, nullable=False),
+    Column("battery_min", SmallInteger, nullable=False),
+    Column("retry_count", SmallInteger, nullable=False),
+    Column("retry_interval_s", Integer, nullable=False),
     Column("verification", Boolean, nullable=False),
     Column("device_count", BigInteger, nullable=False),
     Column("needed", BigInteger, nullable=False),
@@ -180,6 +199,7 @@ jobs = Table(
     Column("state", SmallInteger, nullable=False),  # JobState
     Column("step", SmallInteger),  # the last one accepted
     Column("updated_ms", BigInteger, nullable=False),
+    Column("held_ms", BigInteger),  # how long arrears held it so far: added to its task's expiry (P10)
     Index("jobs_task", "task_id", "state"),
     Index("jobs_device", "device_id"),
 )
@@ -193,6 +213,47 @@ Index(
     unique=True,
     sqlite_where=is_open,
     postgresql_where=is_open,
+)
+
+# Generation A names a job by a token that it gives out at a check and that lasts 48 h of the account's clock.
+job_tokens = Table(
+    "job_tokens",
+    metadata,
+    Column("token", String(32), primary_key=True),
+    Column("tid", BigInteger, nullable=False),
+    Column("device_id", BigInteger, nullable=False),
+    Column("issued_ms", BigInteger, nullable=False),
+    Index("job_tokens_tid", "tid"),
+)
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column(
+        "account_id", BigInteger, ForeignKey("accounts.account_id"), primary_key=True, autoincrement=False
+    ),
+    Column("url", Text, nullable=False),
+    Column("token", Text, nullable=False),
+    Column("checked_ms", BigInteger, nullable=False),  # when it answered PASSED
+)
+
+# One push of one task; `due_ms` is real time, since a webhook is transport.
+deliveries = Table(
+    "deliveries",
+    metadata,
+    _serial("delivery_id"),
+    Column("account_id", BigInteger, nullable=False),
+    Column("task_id", BigInteger, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("token", Text, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("state", String(16), nullable=False),  # pending, delivered, failed
+    Column("attempts", Integer, nullable=False),
+    Column("due_ms", BigInteger),
+    Column("last_status", Integer),
+    Column("last_error", Text),
+    Index("deliveries_account", "account_id"),
+    Index("deliveries_state", "state"),
 )
 
 timeline = Table(

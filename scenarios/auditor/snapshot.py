@@ -15,7 +15,7 @@ from platform_stub.protocol.errors import EnvironmentFault, OtaSimError, UsageFa
 
 DATABASE_NAME: Final = "ota-sim.db"
 PRODUCT: Final = "ota-sim"
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 BUSY_S: Final = 10.0
 
 _ADVICE: Final = "restore it from a copy, and audit that"
