@@ -9,6 +9,8 @@ from enum import Enum, auto
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+from platform_stub.protocol.codes import OtaErrno
+
 
 class Generation(Enum):
     """Which of the three HTTP interfaces a device speaks; the letters are those of the protocol facts."""
@@ -32,6 +34,7 @@ class CallRefusal(Enum):
     BAD_PARAMETER = auto()  # ill-typed, out of range, no JSON
     BAD_VERSION = auto()
     BAD_TYPE = auto()  # the kind of update is neither 1 nor 2
+    BAD_RESULT = auto()  # generation A's `result` is no step's number
     BAD_STEP = auto()  # no step, or out of place
     NO_TASK = auto()  # nothing to do, or held by arrears (P10)
     NOT_FOUND = auto()  # no such job, or another device's
@@ -68,6 +71,7 @@ SOUTH: Final[Mapping[CallRefusal, Said]] = MappingProxyType(
         CallRefusal.BAD_PARAMETER: Said(2, "invalid parameter"),
         CallRefusal.BAD_VERSION: Said(27, "invalid version"),
         CallRefusal.BAD_TYPE: Said(2, "invalid type"),
+        CallRefusal.BAD_RESULT: Said(24, "invalid result"),
         CallRefusal.BAD_STEP: Said(21, "invalid state"),
         CallRefusal.NO_TASK: Said(11, "not exists"),
         CallRefusal.NOT_FOUND: Said(4, "not found"),
@@ -116,6 +120,7 @@ FUSE: Final[Mapping[CallRefusal, Said]] = MappingProxyType(
         CallRefusal.BAD_PARAMETER: Said(12015, "invalid parameter"),
         CallRefusal.BAD_VERSION: Said(12004, "invalid format"),
         CallRefusal.BAD_TYPE: Said(12010, "invalid task type"),
+        CallRefusal.BAD_RESULT: Said(12016, "invalid step"),
         CallRefusal.BAD_STEP: Said(12016, "invalid step"),
         CallRefusal.NO_TASK: Said(12012, "not exist"),
         CallRefusal.NOT_FOUND: Said(12002, "not found"),
@@ -135,3 +140,49 @@ FUSE: Final[Mapping[CallRefusal, Said]] = MappingProxyType(
     }
 )
 """Generation C's `code` and `msg`."""
+
+OTA_ERRNO: Final[Mapping[CallRefusal, OtaErrno]] = MappingProxyType(
+    {
+        CallRefusal.INVALID_AUTHORIZATION: OtaErrno.AUTHENTICATION,
+        CallRefusal.INVALID_RESOURCE: OtaErrno.AUTHENTICATION,
+        CallRefusal.TOKEN_TOO_LONG: OtaErrno.AUTHENTICATION,
+        CallRefusal.TOKEN_EXPIRED: OtaErrno.AUTHENTICATION,
+        CallRefusal.NO_SUCH_DEVICE: OtaErrno.DEVICE,
+        CallRefusal.NOT_FOUND: OtaErrno.FILE,
+        CallRefusal.JOB_TOKEN_MISSING: OtaErrno.FILE,
+        CallRefusal.BAD_PARAMETER: OtaErrno.FILE,
+        CallRefusal.PARAMETER_REQUIRED: OtaErrno.FILE,
+        CallRefusal.UNAVAILABLE: OtaErrno.STORAGE,
+        CallRefusal.NO_TASK: OtaErrno.ENDED,
+        CallRefusal.AT_TARGET: OtaErrno.ENDED,
+        CallRefusal.FINISHED: OtaErrno.ENDED,
+        CallRefusal.CANCELLED: OtaErrno.ENDED,
+        CallRefusal.JOB_EXPIRED: OtaErrno.ENDED,
+        CallRefusal.JOB_TOKEN_EXPIRED: OtaErrno.ENDED,
+        CallRefusal.PAUSED: OtaErrno.ENDED,
+    }
+)
+"""Header `Ota-Errno` of a refused download, generations B and C; "ended" is also held (P10) and paused (I)."""
+
+DOWNLOAD_BODY: Final[Mapping[CallRefusal, bytes]] = MappingProxyType(
+    {
+        CallRefusal.INVALID_AUTHORIZATION: b"3",
+        CallRefusal.INVALID_RESOURCE: b"3",
+        CallRefusal.TOKEN_TOO_LONG: b"3",
+        CallRefusal.TOKEN_EXPIRED: b"3",
+        CallRefusal.JOB_TOKEN_MISSING: b"3",
+        CallRefusal.JOB_TOKEN_EXPIRED: b"3",
+        CallRefusal.NO_SUCH_DEVICE: b"1",
+        CallRefusal.NOT_FOUND: b"1",
+        CallRefusal.NO_TASK: b"1",
+        CallRefusal.AT_TARGET: b"1",
+        CallRefusal.FINISHED: b"1",
+        CallRefusal.CANCELLED: b"1",
+        CallRefusal.JOB_EXPIRED: b"1",
+        CallRefusal.PAUSED: b"1",
+        CallRefusal.UNAVAILABLE: b"4",
+        CallRefusal.BAD_PARAMETER: b"5",
+        CallRefusal.PARAMETER_REQUIRED: b"5",
+    }
+)
+"""The one-byte body of a refused download, generations A and B: what has ended is not found (I)."""

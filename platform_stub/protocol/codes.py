@@ -1,10 +1,12 @@
-"""Closed sets that travel: kinds of update, job states, steps, and the codes of the fuse generation.
+"""Closed sets that travel: kinds of update, job states, steps, chips, and the codes of the fuse generation.
 
-Source: onenet-protocol, sections 4 and 5.
+Source: onenet-protocol, sections 4, 5 and 7 (chips).
 """
 
 from collections.abc import Mapping
 from enum import Enum, IntEnum
+from types import MappingProxyType
+from typing import NamedTuple
 
 
 class UpdateKind(IntEnum):
@@ -35,6 +37,8 @@ OPEN_STATES = (JobState.PENDING, JobState.DOWNLOADING, JobState.UPGRADING)
 STEP_DOWNLOAD_DONE = 100
 STEP_DOWNLOADED = 101
 STEP_UPDATED = 201
+STEP_DOWNLOAD_FAILED = 107
+STEP_EXPIRED = 208
 
 DOWNLOAD_FAILURES: Mapping[int, str] = {
     102: "no space for the package",
@@ -53,6 +57,19 @@ UPDATE_FAILURES: Mapping[int, str] = {
     207: "retries used up",
     208: "job expired",
 }
+
+
+class Chip(NamedTuple):
+    """How a chip's manufacturer and model are coded."""
+
+    manufacturer: str
+    model: str
+
+
+OTHER_CHIPS: Mapping[UpdateKind, Chip] = MappingProxyType(
+    {UpdateKind.FOTA: Chip("000", "00001"), UpdateKind.SOTA: Chip("100", "10001")}
+)
+"""The codes of a package for none of the named chips; it suits any device (I)."""
 
 
 class FuseCode(IntEnum):
