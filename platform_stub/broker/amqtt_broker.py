@@ -1,7 +1,8 @@
 """amqtt 0.12 as the broker, in this process, for some 200 devices (`--broker amqtt`).
 
 Against the embedded broker it gives less: a PUBACK up is sent before the commit (the `…_reply` comes after it), and
-keep-alive is not enforced. Here is the port that the server sees; what amqtt is made to do differently is in
+keep-alive is not enforced. In strict mode it grants QoS 0; the rates of the profile (logins, publishes, subscribes,
+pings, bytes) are not held here. Here is the port that the server sees; what amqtt is made to do differently is in
 `amqtt_adapter`, which is imported only when this broker is started, since amqtt is an extra.
 """
 

@@ -1,11 +1,12 @@
 """What the access point allows, as one value: the profile of onenet-protocol, section 3, and bounds of our own."""
 
 from dataclasses import dataclass
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Limits of a broker; the defaults are OneNET's profile."""
+    """Limits of a broker; the defaults are OneNET's profile without its rates, `STRICT` has those too."""
 
     # the profile
     keepalive_min_s: int = 10
@@ -13,6 +14,14 @@ class Limits:
     subscriptions_max: int = 10
     granted_qos_max: int = 1  # the real platform grants 0
     payload_bytes_max: int = 256 * 1024
+
+    # the profile's rates, per device; 0 holds none
+    logins_max: int = 0  # in `logins_window_ms`; further ones are refused
+    logins_window_ms: int = 5_000
+    publishes_per_s: int = 0  # upwards; faster ones are delayed, not refused
+    subscribes_per_s: int = 0  # subscribes and unsubscribes; one more ends the connection (I)
+    pings_per_s: int = 0  # one more ends the connection (I)
+    bytes_per_s: int = 0  # upwards; what is more is read later
 
     # so that no peer costs more than its share
     connect_timeout_ms: int = 10_000
@@ -32,3 +41,19 @@ class Limits:
     def packet_bytes_max(self) -> int:
         """The largest packet a device may send once it is let in."""
         return self.payload_bytes_max + self.topic_bytes_max
+
+    @property
+    def has_rates(self) -> bool:
+        """Whether what a connection sends is timed."""
+        return bool(self.publishes_per_s or self.subscribes_per_s or self.pings_per_s or self.bytes_per_s)
+
+
+STRICT: Final = Limits(
+    granted_qos_max=0,
+    logins_max=3,
+    publishes_per_s=1,
+    subscribes_per_s=10,
+    pings_per_s=1,
+    bytes_per_s=512 * 1024,
+)
+"""What the documentation says a device may do, taken by the letter."""

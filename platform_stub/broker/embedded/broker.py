@@ -23,6 +23,7 @@ from platform_stub.broker.embedded.events import (
     Received,
     Subscribed,
 )
+from platform_stub.broker.embedded.rates import LoginRate
 from platform_stub.broker.embedded.wheel import TICK_MS, DueWheel
 from platform_stub.broker.embedded.wire import RECEIVE_BYTES, Wire
 from platform_stub.broker.limits import Limits
@@ -58,6 +59,7 @@ class EmbeddedBroker:
         self._by_device: dict[tuple[str, str], Wire] = {}
         self._wheel: DueWheel[Wire] = DueWheel()
         self._counters = Counters()
+        self._login_rate = LoginRate(limits) if limits.logins_max else None
         self._gathered: list[Wire] = []
         self._stopping: asyncio.Event | None = None
 
@@ -217,12 +219,17 @@ class EmbeddedBroker:
         self.sweep()
 
     def _login(self, wire: Wire, event: Login) -> None:
+        key = (event.product_id, event.client_id)
+        if self._login_rate is not None and self._login_rate.is_exceeded(key, self.now_ms()):
+            wire.end(wire.connection.refuse(ConnackCode.UNAVAILABLE))  # (I): the device may come again
+            return
         verdict = self._uplink.connect(event.product_id, event.client_id, event.password)
         if isinstance(verdict, ConnectRefusal):
             wire.end(wire.connection.refuse(ConnackCode(verdict)))
             return
         self._counters.accepted += 1
-        key = (verdict.product_id, verdict.name)
+        if self._login_rate is not None:
+            self._login_rate.note(key, self.now_ms())
         former = self._by_device.get(key)
         if former is not None:  # [MQTT-3.1.4-2]; product id and client id together name a client here
             former.end(End(CloseReason.TAKEN_OVER))

@@ -21,6 +21,7 @@ from platform_stub.broker.embedded.events import (
     Received,
     Subscribed,
 )
+from platform_stub.broker.embedded.rates import Rates
 from platform_stub.broker.limits import Limits
 from platform_stub.broker.profile import refusal_of, upward_suffix
 from platform_stub.broker.subscriptions import (
@@ -86,12 +87,14 @@ class Connection:
         "_subscriptions",
         "_unsettled",
         "phase",
+        "rates",
         "session",
     )
 
     def __init__(self, limits: Limits, now_ms: int) -> None:
         self.phase = Phase.AWAITING_CONNECT
         self.session: Session | None = None
+        self.rates = Rates(limits, now_ms) if limits.has_rates else None
         self._limits = limits
         self._heard_ms = now_ms
         self._silence_ms = limits.connect_timeout_ms
@@ -272,6 +275,8 @@ class Connection:
         return Delivered(tell)
 
     def _subscribe(self, packet: Subscribe) -> Event | None:
+        if self.rates is not None and not self.rates.admits_subscribe(self._heard_ms):
+            return self._end(CloseReason.TOO_FAST, "SUBSCRIBE")
         held = self._subscriptions
         codes = []
         inform = False
@@ -286,7 +291,9 @@ class Connection:
             return None
         return Subscribed(inform)
 
-    def _unsubscribe(self, packet: Unsubscribe) -> None:
+    def _unsubscribe(self, packet: Unsubscribe) -> Event | None:
+        if self.rates is not None and not self.rates.admits_subscribe(self._heard_ms):
+            return self._end(CloseReason.TOO_FAST, "UNSUBSCRIBE")
         held = self._subscriptions
         for topic_filter in packet.filters:
             suffix = own_suffix(self._prefix, topic_filter)
@@ -296,9 +303,13 @@ class Connection:
         self._send(encode(Unsuback(packet.packet_id)))
         if self.session is not None and granted_qos(self._subscriptions, topics.INFORM) is None:
             self.session.told_by_inform = False
+        return None
 
-    def _ping(self, _: Pingreq) -> None:
+    def _ping(self, _: Pingreq) -> Event | None:
+        if self.rates is not None and not self.rates.admits_ping(self._heard_ms):
+            return self._end(CloseReason.TOO_FAST, "PINGREQ")
         self._send(PINGRESP)
+        return None
 
     def _disconnect(self, _: Disconnect) -> End:
         return self._end(CloseReason.LEFT)

@@ -23,6 +23,7 @@ class CloseReason(Enum):
     QOS_2 = "QoS 2"
     RETAINED = "retained message"
     ILLEGAL_TOPIC = "publish to an illegal topic"
+    TOO_FAST = "more subscribes or pings a second than the profile allows"  # strict mode only
     QUEUE_FULL = "the client does not take what it is sent"
     NOT_COMMITTED = "what it sent could not be committed"
     BY_PLATFORM = "ended by the platform"

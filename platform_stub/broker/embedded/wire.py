@@ -1,15 +1,17 @@
 """A connection's socket: bytes into the state machine, its outbox out, its events to the broker.
 
 All connections of a broker share one receive buffer, since what is read is taken apart before the next one is read.
-An idle connection has no task, no timer and no container.
+An idle connection has no task, no timer and no container; a pacer only in strict mode.
 """
 
 import asyncio
+from functools import partial
 from typing import Final, Protocol, cast
 
 from platform_stub.broker.embedded.connection import Connection, Phase
 from platform_stub.broker.embedded.counters import CloseReason
 from platform_stub.broker.embedded.events import End, Event, Receipt
+from platform_stub.broker.embedded.pacer import Pacer
 from platform_stub.broker.limits import Limits
 from platform_stub.protocol.mqtt.codec import Decoder
 from platform_stub.protocol.mqtt.errors import PacketTooLarge, StreamFault
@@ -48,7 +50,7 @@ class Hub(Protocol):
 class Wire(asyncio.BufferedProtocol):
     """One accepted socket."""
 
-    __slots__ = ("_blocked", "_decoder", "_hub", "_transport", "connection", "gathered", "tick")
+    __slots__ = ("_blocked", "_decoder", "_hub", "_pacer", "_transport", "connection", "gathered", "tick")
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
@@ -56,6 +58,8 @@ class Wire(asyncio.BufferedProtocol):
         self._decoder = Decoder(hub.limits.connect_bytes_max)
         self._blocked = False
         self.connection = Connection(hub.limits, hub.now_ms())
+        rates = self.connection.rates
+        self._pacer = None if rates is None else Pacer(rates, hub.now_ms, partial(hub.carry_out, self))
         self.gathered = False  # in the broker's list of wires to be flushed, or about to flush by itself
         self.tick = 0  # its place in the broker's wheel
 
@@ -75,7 +79,9 @@ class Wire(asyncio.BufferedProtocol):
         self.gathered = True
         self._feed(self._hub.receive_buffer[:nbytes])
         self.flush()
-        if self.connection.is_saturated and self._transport is not None:
+        if self._pacer is not None:
+            self._pacer.hold_reading(nbytes, self._read_on)
+        if self._is_held() and self._transport is not None:
             self._transport.pause_reading()
 
     def eof_received(self) -> bool:
@@ -94,6 +100,8 @@ class Wire(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Note the end, unless the broker made it."""
         self._transport = None
+        if self._pacer is not None:
+            self._pacer.release()
         self.end(End(CloseReason.LOST, str(exc or "")))
         self._hub.gone(self)
 
@@ -107,9 +115,8 @@ class Wire(asyncio.BufferedProtocol):
             return
         if not self.gathered:
             self._hub.gather(self)
-        if was_saturated and not connection.is_saturated and self._transport is not None:
-            connection.heard(self._hub.now_ms())
-            self._transport.resume_reading()
+        if was_saturated:
+            self._read_on()
 
     def flush(self) -> None:
         """Write all that waits to be sent, in one piece."""
@@ -131,6 +138,8 @@ class Wire(asyncio.BufferedProtocol):
         is_cut = end.reason in _AT_ONCE
         last = b"" if is_cut or self._blocked else connection.take_outbox()
         connection.close(self._hub.now_ms())
+        if self._pacer is not None:
+            self._pacer.close()
         if self._transport is not None:
             if last:
                 self._transport.write(last)
@@ -145,6 +154,15 @@ class Wire(asyncio.BufferedProtocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def _is_held(self) -> bool:
+        """Whether no more is to be read: too much awaits its commit, or came too fast."""
+        return self.connection.is_saturated or (self._pacer is not None and self._pacer.holds_reading)
+
+    def _read_on(self) -> None:
+        if self._transport is not None and not self._is_held():
+            self.connection.heard(self._hub.now_ms())
+            self._transport.resume_reading()
+
     def _feed(self, data: memoryview | bytes) -> None:
         connection = self.connection
         awaiting_connect = connection.phase is Phase.AWAITING_CONNECT
@@ -156,7 +174,7 @@ class Wire(asyncio.BufferedProtocol):
         now_ms = self._hub.now_ms()
         for packet in packets:
             event = connection.receive(packet, now_ms)
-            if event is None:
+            if event is None or (self._pacer is not None and not self._pacer.passes(event)):
                 continue
             self._hub.carry_out(self, event)
             if connection.phase is Phase.CLOSED:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from platform_stub.broker.amqtt_broker import AmqttBroker
-from platform_stub.broker.limits import Limits
+from platform_stub.broker.limits import STRICT, Limits
 from platform_stub.protocol import topics
 from platform_stub.protocol.mqtt.packets import Puback, Publish
 from tests.platform_stub.broker.client import device
@@ -41,6 +41,19 @@ async def test_an_over_long_queue_closes_the_connection(
         for _ in range(21):
             broker.publish(session, topics.INFORM, b"{}", 1)
         assert platform.ended == [session]
+
+
+async def test_in_strict_mode_it_grants_qos_0_and_holds_no_rates(platform: RecordingPlatform) -> None:
+    broker = AmqttBroker(platform, "127.0.0.1", 0, STRICT)
+    await broker.start()
+    async with device(broker.address) as client:
+        await client.login()
+        assert await client.subscribe("/ota/#", qos=1) == (0,)
+        async with asyncio.timeout(2):  # less than five publishes take at one a second
+            for at in range(1, 6):
+                client.publish(topics.STATUS, b"{}", 1, at)
+                assert await client.expect(Puback) == Puback(at)
+    await broker.stop()
 
 
 async def test_stop_does_not_wait_for_a_commit(platform: RecordingPlatform) -> None:
