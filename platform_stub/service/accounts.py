@@ -6,6 +6,7 @@ ledger together (I6).
 
 import base64
 import secrets
+from dataclasses import replace
 
 from sqlalchemy import Connection
 
@@ -13,6 +14,7 @@ from platform_stub.protocol import operator as api
 from platform_stub.rules import events as ev
 from platform_stub.rules.licensing import decide, evolve
 from platform_stub.rules.refusals import Refusal
+from platform_stub.service import expiry
 from platform_stub.service.answers import Rejection, conflict, malformed, not_found, reject
 from platform_stub.service.writer import Tx
 from platform_stub.store import accounts, tasks
@@ -95,11 +97,9 @@ def act(tx: Tx, account_id: int, command: ev.Command) -> api.Account | Rejection
         return malformed(f"the balance would leave the range of +-{BALANCE_MAX_FEN} fen")
     accounts.append(tx.conn, account_id, now_ms, [e for e in decision if not isinstance(e, ev.Allocated)])
     accounts.save_ledger(tx.conn, row.account_id, ledger)
-    if row.ledger.holds_pending(now_ms) and not ledger.holds_pending(now_ms):
-        tx.then(tx.effects.tell_account, account_id)  # P10: what was held goes on
-    loaded = accounts.load(tx.conn, account_id)
-    assert loaded is not None
-    return _describe(tx.conn, loaded, tx.real_ms)
+    changed = replace(row, ledger=ledger)
+    expiry.follow_ledger(tx, row, changed, now_ms)
+    return _describe(tx.conn, changed, tx.real_ms)
 
 
 def set_charging_date(tx: Tx, account_id: int, at_ms: int | None) -> api.ChargingDate | Rejection:
@@ -137,22 +137,40 @@ def show_charging_date(conn: Connection, account_id: int) -> api.ChargingDate | 
     )
 
 
-def set_clock(tx: Tx, account_id: int, request: api.SetClock) -> api.Clock | Rejection:
-    """Move the account's clock forward."""
-    row = accounts.load(tx.conn, account_id)
+def aim_clock(conn: Connection, account_id: int, request: api.SetClock, real_ms: int) -> int | Rejection:
+    """Say what an account's clock would show, in ms, or why it may not be set so."""
+    row = accounts.load(conn, account_id)
     if row is None:
         return not_found("account", account_id)
     if (request.to_ms is None) == (request.advance_ms is None):
         return malformed("name either to_ms or advance_ms")
-    now_ms = tx.real_ms + row.clock_offset_ms
+    now_ms = real_ms + row.clock_offset_ms
     to_ms = now_ms + request.advance_ms if request.advance_ms is not None else request.to_ms
     assert to_ms is not None
     if to_ms > CLOCK_MAX_MS:
         return malformed(f"the clock goes to {CLOCK_MAX_MS} ms at most")
     if to_ms < now_ms:
         return conflict(f"the account's clock shows {now_ms}; it is never set back to {to_ms}")
-    accounts.save_clock(tx.conn, row.account_id, to_ms - tx.real_ms)
-    return api.Clock(now_ms=to_ms)
+    return to_ms
+
+
+def set_clock(tx: Tx, account_id: int, request: api.SetClock) -> api.Clock | Rejection:
+    """Move the account's clock forward at once, past whatever is due meanwhile; `timers.advance` goes in steps."""
+    to_ms = aim_clock(tx.conn, account_id, request, tx.real_ms)
+    if isinstance(to_ms, Rejection):
+        return to_ms
+    return move_clock(tx, account_id, to_ms)
+
+
+def move_clock(tx: Tx, account_id: int, to_ms: int) -> api.Clock:
+    """Let the account's clock show a moment, unless it has gone past it already."""
+    row = accounts.load(tx.conn, account_id)
+    assert row is not None, "accounts are never removed"
+    now_ms = max(to_ms, tx.real_ms + row.clock_offset_ms)
+    accounts.save_clock(tx.conn, row.account_id, now_ms - tx.real_ms)
+    expiry.note_clock(tx, row, now_ms)
+    tx.then(tx.effects.clock_moved, account_id)
+    return api.Clock(now_ms=now_ms)
 
 
 def show_journal(conn: Connection, account_id: int, after: int, limit: int) -> api.Journal | Rejection:

@@ -1,28 +1,32 @@
 """Use cases on products, devices and packages."""
 
 import hashlib
+import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
 from sqlalchemy import Connection
 
 from platform_stub.protocol import operator as api
-from platform_stub.protocol.codes import JobState, UpdateKind
+from platform_stub.protocol.codes import OTHER_CHIPS, UpdateKind
 from platform_stub.protocol.errors import UsageFault
-from platform_stub.protocol.ids import AccountId
+from platform_stub.protocol.ids import RESERVED_PRODUCT_IDS, AccountId
 from platform_stub.protocol.token import decode_key
 from platform_stub.rules import events as ev
 from platform_stub.service.accounts import new_key
 from platform_stub.service.answers import Rejection, conflict, malformed, not_found
-from platform_stub.service.sessions import Sessions
 from platform_stub.service.writer import Tx
 from platform_stub.store import accounts, devices, packages, tasks
 from platform_stub.store.schema import AnyRow
 
 KIND_NAMES: Final[Mapping[int, api.Kind]] = MappingProxyType({1: "FOTA", 2: "SOTA"})
 PACKAGE_MAX_BYTES = 30 * 2**20
+FILE_NAME: Final = re.compile(r"[ !#-.0-9:-\[\]-~]{1,60}\.(zip|rar|bin)", re.ASCII | re.IGNORECASE)
+"""A package's file: printable ASCII but for quotes and slashes, so that it fits a header's quotes."""
+DEFAULT_FILE: Final = "package.bin"
 _PRODUCT_ID_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 
@@ -38,6 +42,8 @@ def create_product(tx: Tx, account_id: int, request: api.CreateProduct) -> api.P
     if accounts.load(tx.conn, account_id) is None:
         return not_found("account", account_id)
     product_id = request.product_id or _made_up_id()
+    if product_id in RESERVED_PRODUCT_IDS:
+        return malformed(f"$.product_id: {product_id} is a word of the devices' paths; choose another one")
     if devices.load_product(tx.conn, product_id) is not None:
         return conflict(f"product id {product_id} is taken")
     product = api.Product(
@@ -147,47 +153,6 @@ def show_devices(conn: Connection, account_id: int, after: int, limit: int) -> a
     return api.DevicePage(devices=page, next_after=page[-1].device_id if len(rows) > limit else None)
 
 
-def detail(conn: Connection, device_id: int, sessions: Sessions) -> api.DeviceDetail | Rejection:
-    """Show a device with its entitlement and all that happened to it."""
-    row = devices.load(conn, device_id)
-    if row is None:
-        return not_found("device", device_id)
-    alive = row.terminated_ms is None
-    held = devices.load_entitlement(conn, device_id)
-    entitlement = (
-        None
-        if held is None
-        else api.Entitlement(
-            source=held.source,
-            task_id=held.task_id,
-            obtained_ms=held.obtained_ms,
-            valid=alive,
-            account_id=held.account_id,
-        )
-    )
-    return api.DeviceDetail(
-        device=show_device(row),
-        entitlement=entitlement,
-        connected=sessions.is_connected(device_id),
-        after_sales_support=alive and held is not None,  # B17
-        timeline=sorted(_timeline(conn, row), key=lambda entry: entry.at_ms),
-    )
-
-
-def _timeline(conn: Connection, row: AnyRow) -> Iterator[api.TimelineEntry]:
-    """Join what is noted with what the tables say anyway: registration, jobs, termination."""
-    yield api.TimelineEntry(at_ms=row.created_ms, what="registered")
-    for job in devices.load_jobs(conn, row.device_id):
-        what = f"{UpdateKind(job.kind).name} job to {job.target} created by task {job.task_id}"
-        yield api.TimelineEntry(at_ms=job.created_ms, what=what, tid=job.tid)
-        if job.state == JobState.CANCELLED:
-            yield api.TimelineEntry(at_ms=job.updated_ms, what="job cancelled", tid=job.tid)
-    for noted in devices.load_timeline(conn, row.device_id):
-        yield api.TimelineEntry(at_ms=noted.at_ms, what=noted.what, tid=noted.tid, detail=noted.detail)
-    if row.terminated_ms is not None:
-        yield api.TimelineEntry(at_ms=row.terminated_ms, what="terminated")
-
-
 def _living(tx: Tx, device_id: int) -> AnyRow | Rejection:
     row = devices.load(tx.conn, device_id)
     if row is None:
@@ -276,12 +241,36 @@ def show_package(row: AnyRow) -> api.Package:
         model=row.model,
         file_name=row.file_name,
         start_version=row.start_version,
-        auto_add=None,
+        auto_add=packages.read_auto_add(row),
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackageFacts:
+    """What an upload may say besides the package's kind, name and target; what is left out gets a default.
+
+    With a start version it is a differential package. Manufacturer and model are by default those of "other" chips
+    (onenet-protocol, section 7).
+    """
+
+    manufacturer: str | None = None
+    model: str | None = None
+    file_name: str | None = None
+    start_version: str | None = None
+
+
+NO_FACTS: Final = PackageFacts()
+
+
 def add_package(
-    tx: Tx, product_id: str, kind: UpdateKind, name: str, target: str, content: bytes
+    tx: Tx,
+    product_id: str,
+    kind: UpdateKind,
+    name: str,
+    target: str,
+    content: bytes,
+    *,
+    facts: PackageFacts = NO_FACTS,
 ) -> api.Package | Rejection:
     """Take in an update package of 1 byte to 30 MB."""
     product = devices.load_product(tx.conn, product_id)
@@ -289,19 +278,66 @@ def add_package(
         return not_found("product", product_id)
     if not 0 < len(content) <= PACKAGE_MAX_BYTES:
         return malformed(f"a package has 1 to {PACKAGE_MAX_BYTES} bytes, not {len(content)}")
+    if facts.start_version == target:
+        return malformed(
+            f"query start_version: a differential package leads from it to {target}, another version"
+        )
+    file_name = facts.file_name or (f"{name}.bin" if FILE_NAME.fullmatch(f"{name}.bin") else DEFAULT_FILE)
+    if not FILE_NAME.fullmatch(file_name):
+        return malformed(
+            "query file: at most 64 printable ASCII characters that end in .zip, .rar or .bin are wanted, "
+            f"not {file_name[:80]!r}"
+        )
     if packages.name_is_taken(tx.conn, product.account_id, name):
         return conflict(f"the account has a package named {name} already")
+    other = OTHER_CHIPS[kind]
     package_id = packages.add(
         tx.conn,
-        account_id=product.account_id,
-        product_id=product_id,
-        kind=kind,
-        name=name,
-        target=target,
-        md5=hashlib.md5(content, usedforsecurity=False).hexdigest(),
-        content=content,
+        packages.NewPackage(
+            account_id=AccountId(product.account_id),
+            product_id=product_id,
+            kind=kind,
+            name=name,
+            target=target,
+            manufacturer=facts.manufacturer or other.manufacturer,
+            model=facts.model or other.model,
+            file_name=file_name,
+            start_version=facts.start_version,
+            md5=hashlib.md5(content, usedforsecurity=False).hexdigest(),
+            content=content,
+        ),
     )
     return _package(tx.conn, package_id)
+
+
+def set_auto_add(tx: Tx, package_id: int, policy: api.AutoAdd | None) -> api.Package | Rejection:
+    """Say which later devices a package takes in, or that it takes in none (P15)."""
+    row = packages.load(tx.conn, package_id)
+    if row is None:
+        return not_found("package", package_id)
+    starts = None if policy is None else policy.start_versions
+    if starts is not None and row.start_version is not None and row.start_version not in starts:
+        return malformed(
+            f"$.auto_add.start_versions: package {package_id} is a differential one from {row.start_version}, "
+            "which has to be among them"
+        )
+    packages.set_auto_add(tx.conn, package_id, policy)
+    tx.then(tx.effects.auto_add_changed)
+    return _package(tx.conn, package_id)
+
+
+def show_versions(conn: Connection, product_id: str) -> api.VersionDistribution | Rejection:
+    """Count which versions a product's living devices run."""
+    if devices.load_product(conn, product_id) is None:
+        return not_found("product", product_id)
+    firmware, software = (
+        [
+            api.VersionCount(version=row.version, devices=row.devices)
+            for row in devices.count_versions(conn, product_id, kind=kind)
+        ]
+        for kind in (UpdateKind.FOTA, UpdateKind.SOTA)
+    )
+    return api.VersionDistribution(f_versions=firmware, s_versions=software)
 
 
 def _package(conn: Connection, package_id: int) -> api.Package:

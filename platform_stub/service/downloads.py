@@ -1,35 +1,21 @@
-"""Downloads: who may read which package now. Every call checks the job again, and packages stay in memory.
+"""Package contents in memory, handed out whole so that a range is a slice; bounded, least recently used first out.
 
-Source: onenet-protocol, sections 2, 4 and 5.
+A small package is read where it is asked for, a large one in a thread, one at a time, so that a first download
+of 30 MB keeps nobody else waiting. Who may read is not decided here. Sizes are bytes.
 """
 
+import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from platform_stub.protocol.codes import JobState, OtaErrno
-from platform_stub.protocol.token import (
-    TEN_YEARS_S,
-    Judgement,
-    Token,
-    TokenError,
-    device_resource,
-    is_expired,
-    judge,
-    parse_token,
-    product_resource,
-    user_resource,
-)
-from platform_stub.rules.jobs import Moved, StepRefusal
-from platform_stub.service.reports import Started
-from platform_stub.store import jobs, packages
+from sqlalchemy import Connection
+
+from platform_stub.store import packages
 from platform_stub.store.engine import Store
-from platform_stub.store.schema import AnyRow
 
 CACHE_MAX_BYTES: Final = 256 * 2**20
-PROVEN_MAX: Final = 20_000
-"""How many genuine tokens are remembered with the key that made them; a range asks for no second HMAC then."""
+INLINE_MAX_BYTES: Final = 256 * 2**10
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,89 +26,51 @@ class Granted:
     file_name: str
 
 
-class Downloads:
-    """Judges a download and hands out package contents; `clock` gives an account's time in ms."""
+class Contents:
+    """The contents of the packages that are being downloaded."""
 
-    def __init__(
-        self,
-        store: Store,
-        start: Callable[[Started], Awaitable[bool]],
-        clock: Callable[[int], int],
-    ) -> None:
+    def __init__(self, store: Store, max_bytes: int = CACHE_MAX_BYTES) -> None:
         self._store = store
-        self._start = start
-        self._clock = clock
-        self._contents: OrderedDict[int, bytes] = OrderedDict()
-        self._cached_bytes = 0
-        self._proven: dict[str, tuple[Token, str]] = {}
+        self._max_bytes = max_bytes
+        self._kept: OrderedDict[int, Granted] = OrderedDict()
+        self._reading = asyncio.Lock()
+        self.kept_bytes = 0
 
-    async def open(self, product_id: str, name: str, tid: int, authorization: str) -> Granted | OtaErrno:
-        """Judge a download by token, device and job; a pending job becomes downloading first, committed."""
-        token = self._read_token(authorization)
-        if token is None:
-            return OtaErrno.AUTHENTICATION
-        with self._store.glance() as conn:
-            row = jobs.load_download(conn, product_id, name, tid)
-        if row is None or not self._is_genuine(authorization, token, row, product_id, name):
-            return OtaErrno.AUTHENTICATION
-        if row.tid is None or row.job_device_id != row.device_id:
-            return OtaErrno.FILE
-        if not JobState(row.state).is_open:
-            return OtaErrno.ENDED
-        if row.state == JobState.PENDING:
-            refused = await self._begin(row)
-            if refused is not None:
-                return refused
-        return Granted(self._content(row.package_id), f"{row.package_id}.bin")
-
-    async def _begin(self, row: AnyRow) -> OtaErrno | None:
-        started = Started(row.device_id, row.tid)
-        if not await self._start(started):
-            return OtaErrno.STORAGE
-        if isinstance(started.outcome, Moved):
-            return None
-        assert isinstance(started.outcome, StepRefusal)
-        return OtaErrno.ENDED  # ended meanwhile, or held by arrears (P10)
-
-    def _read_token(self, authorization: str) -> Token | None:
-        known = self._proven.get(authorization)
-        if known is not None:
-            return known[0]
-        try:
-            return parse_token(authorization)
-        except TokenError:
-            return None
-
-    def _is_genuine(self, authorization: str, token: Token, row: AnyRow, product_id: str, name: str) -> bool:
-        keys = {
-            device_resource(product_id, name): row.key,
-            product_resource(product_id): row.product_key,
-            user_resource(row.account_id): row.account_key,
-        }
-        key = keys.get(token.res)
-        if key is None:
-            return False
-        now_s = self._clock(row.account_id) // 1000
-        known = self._proven.get(authorization)
-        if known is not None and known[1] == key:
-            return not is_expired(token, now_s)  # the same text under the same key was proven before
-        if judge(token, key, now_s, TEN_YEARS_S) is not Judgement.GOOD:
-            return False
-        if len(self._proven) >= PROVEN_MAX:
-            self._proven.pop(next(iter(self._proven)))
-        self._proven[authorization] = (token, key)
-        return True
-
-    def _content(self, package_id: int) -> bytes:
-        content = self._contents.get(package_id)
-        if content is not None:
-            self._contents.move_to_end(package_id)
-            return content
+    async def read(self, package_id: int) -> Granted:
+        """Give a package's content; StoreUnavailable: it can't be read now."""
+        kept = self._find(package_id)
+        if kept is not None:
+            return kept
         with self._store.read() as conn:
-            content = packages.load_content(conn, package_id)
-        self._contents[package_id] = content
-        self._cached_bytes += len(content)
-        while self._cached_bytes > CACHE_MAX_BYTES and len(self._contents) > 1:
-            _, dropped = self._contents.popitem(last=False)
-            self._cached_bytes -= len(dropped)
-        return content
+            facts = packages.load(conn, package_id)
+            assert facts is not None, "packages are never removed"
+            if facts.size_bytes <= INLINE_MAX_BYTES:
+                return self._keep(package_id, _load(conn, package_id, facts.file_name))
+        async with self._reading:
+            kept = self._find(package_id)  # somebody else's reading may have been of this one
+            if kept is None:
+                kept = await asyncio.to_thread(self._read_aside, package_id, facts.file_name)
+                self._keep(package_id, kept)
+            return kept
+
+    def _read_aside(self, package_id: int, file_name: str) -> Granted:
+        with self._store.read_aside() as conn:
+            return _load(conn, package_id, file_name)
+
+    def _find(self, package_id: int) -> Granted | None:
+        kept = self._kept.get(package_id)
+        if kept is not None:
+            self._kept.move_to_end(package_id)
+        return kept
+
+    def _keep(self, package_id: int, granted: Granted) -> Granted:
+        self._kept[package_id] = granted
+        self.kept_bytes += len(granted.content)
+        while self.kept_bytes > self._max_bytes and len(self._kept) > 1:
+            _, dropped = self._kept.popitem(last=False)
+            self.kept_bytes -= len(dropped.content)
+        return granted
+
+
+def _load(conn: Connection, package_id: int, file_name: str) -> Granted:
+    return Granted(packages.load_content(conn, package_id), file_name)

@@ -4,27 +4,31 @@ It decides nothing itself. All methods are called in the event loop's thread.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from platform_stub.protocol.codes import OPEN_STATES, JobState
-from platform_stub.service.downloads import Downloads
-from platform_stub.service.ports import Downlink
-from platform_stub.service.reports import Batch, Report, Started
-from platform_stub.service.sessions import JobFacts, Sessions
+from platform_stub.protocol.codes import OPEN_STATES, UpdateKind
+from platform_stub.service.auto_add import AutoAdds
+from platform_stub.service.batch import Batch
+from platform_stub.service.credentials import Credentials
+from platform_stub.service.device_calls import DeviceCalls
+from platform_stub.service.injection import Injection
+from platform_stub.service.ports import Downlink, Session
+from platform_stub.service.reports import Report
+from platform_stub.service.rest import Heard, Rest
+from platform_stub.service.sessions import Sessions
+from platform_stub.service.telling import Telling
+from platform_stub.service.timers import Timers
 from platform_stub.service.uplink import PlatformUplink
+from platform_stub.service.webhook import Webhooks
 from platform_stub.service.writer import Tx, Writer
-from platform_stub.store import accounts, jobs, tasks
+from platform_stub.store import accounts, tasks
 from platform_stub.store.engine import Store
-from platform_stub.store.schema import AnyRow
 
 T = TypeVar("T")
-
-PAGE: Final = 500
-DEVICES_PER_SESSION: Final = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +40,10 @@ class Counts:
     informs_delivered: int
     commits: int
     failed_commits: int
+    expired: int  # jobs
+    auto_added: int  # devices that a package's policy took in
+    due_later: int  # starts and expiries that are waited for
+    package_bytes_kept: int  # contents in memory, for downloads
 
 
 class _Waiter:
@@ -58,13 +66,29 @@ class Platform:
         self.store = store
         self.strict = strict
         self.real_ms = real_ms
-        self.sessions = Sessions()
+        self.injection = Injection()
+        self.sessions = Sessions(self.injection)
         self.writer: Writer[Report] = Writer(store, self._apply, real_ms, self)
-        self.uplink = PlatformUplink(store, self.sessions, self.writer, real_ms)
-        self.downloads = Downloads(store, self._start, self.account_now)
+        credentials = self._credentials = Credentials(
+            store, real_ms, strict=strict, epoch=lambda: self.writer.works_done
+        )
+        self.uplink = PlatformUplink(store, self.sessions, self.writer, credentials)
+        self.device_calls = DeviceCalls(store, self.writer, credentials, real_ms, strict=strict)
+        self.webhooks = Webhooks(store, self.writer, real_ms, self.account_now)
         self._waiters: dict[int, list[_Waiter]] = {}
         self._offsets: dict[int, int] = {}
-        self._tellers: set[asyncio.Task[None]] = set()
+        self.telling = Telling(self.sessions, self.read, self.account_now)
+        self._rest = Rest(
+            told=self.telling.finish,
+            connected=lambda: len(self.sessions),
+            heard=self._heard,
+            is_open=self._is_open,
+            clock_s=asyncio.get_running_loop().time,
+        )
+        self.auto_add = AutoAdds(self)
+        self.device_calls.auto_add = self.auto_add
+        self.timers = Timers(self)
+        self.timers.start()
 
     def counts(self) -> Counts:
         """Count what is and what was."""
@@ -74,6 +98,10 @@ class Platform:
             informs_delivered=self.sessions.informs_delivered,
             commits=self.writer.commits,
             failed_commits=self.writer.failed_commits,
+            expired=self.timers.expired,
+            auto_added=self.auto_add.joined,
+            due_later=len(self.timers),
+            package_bytes_kept=self.device_calls.contents.kept_bytes,
         )
 
     def attach(self, downlink: Downlink) -> None:
@@ -100,8 +128,10 @@ class Platform:
 
     async def close(self) -> None:
         """Commit what is queued and let who waits go."""
-        for teller in self._tellers:
-            teller.cancel()
+        await self.timers.close()
+        await self.telling.close()
+        await self.auto_add.close()
+        await self.webhooks.close()
         await self.writer.close()
         for waiters in self._waiters.values():
             for waiter in waiters:
@@ -155,70 +185,46 @@ class Platform:
         """End a device's connection."""
         self.sessions.close(device_id)
 
+    def deliveries_due(self) -> None:
+        """Let the webhooks' worker look at what is due."""
+        self.webhooks.kick()
+
     def tell_task(self, task_id: int) -> None:
-        """Tell connected devices of a task, a page at a time, while other work goes on."""
-        if len(self.sessions):
-            self._spawn(self._tell_task(task_id), f"tell task {task_id}")
+        """Tell connected devices of a task, while other work goes on."""
+        self.telling.tell_task(task_id)
 
     def tell_account(self, account_id: int) -> None:
-        """Tell an account's connected devices of their pending jobs."""
-        if len(self.sessions):
-            self._spawn(self._tell_account(account_id), f"tell account {account_id}")
+        """Tell an account's connected devices of their jobs."""
+        self.telling.tell_account(account_id)
 
-    def _spawn(self, work: Coroutine[None, None, None], name: str) -> None:
-        teller = asyncio.get_running_loop().create_task(work, name=name)
-        self._tellers.add(teller)
-        teller.add_done_callback(self._tellers.discard)
+    def task_created(self, account_id: int, task_id: int, starts_ms: int, expires_ms: int) -> None:
+        """Wait for a new task's start and expiry; tell of it if it has started."""
+        self.timers.add_task(account_id, task_id, starts_ms, expires_ms)
+        self.telling.tell_task(task_id)
 
-    async def _tell_task(self, task_id: int) -> None:
-        task = self.read(lambda conn: tasks.load(conn, task_id))
-        assert task is not None
-        if self._is_held(task.account_id):
-            return
-        if task.device_count > DEVICES_PER_SESSION * len(self.sessions):
-            await self._tell_sessions(lambda row: bool(row.task_id == task_id))
-            return
-        after = 0
-        while page := self.read(lambda conn, a=after: jobs.load_pending_of_task(conn, task_id, a, PAGE)):  # type: ignore[misc]
-            self._inform(page)
-            after = page[-1].tid
-            await asyncio.sleep(0)
+    def replan(self, account_id: int) -> None:
+        """Look again at an account's deadlines."""
+        self.timers.replan(account_id)
 
-    async def _tell_account(self, account_id: int) -> None:
-        if not self._is_held(account_id):
-            await self._tell_sessions(lambda row: bool(row.account_id == account_id))
+    def auto_add_changed(self) -> None:
+        """Look again at which packages take in later devices."""
+        self.auto_add.forget()
 
-    async def _tell_sessions(self, wanted: Callable[[AnyRow], bool]) -> None:
-        listening = [session.device_id for session in self.sessions.listening()]
-        for at in range(0, len(listening), PAGE):
-            ids = listening[at : at + PAGE]
-            rows = self.read(lambda conn, ids=ids: jobs.load_open_of_devices(conn, ids))  # type: ignore[misc]
-            self._inform([row for row in rows if row.state == JobState.PENDING and wanted(row)])
-            await asyncio.sleep(0)
+    def _version_idle(self, session: Session, kind: UpdateKind, version: str) -> None:
+        self.auto_add.consider(session.device_id, kind, version)
 
-    def _inform(self, rows: Sequence[AnyRow]) -> None:
-        for row in rows:
-            session = self.sessions.get(row.device_id)
-            if session is not None:
-                facts = JobFacts(row.tid, row.kind, row.target, row.size_bytes, row.md5)
-                self.sessions.inform(session, [facts])
+    async def rest(self, task_ids: Sequence[int]) -> None:
+        """Return when what was just told of some tasks has come to rest."""
+        await self._rest.of(task_ids)
 
-    def _is_held(self, account_id: int) -> bool:
-        row = self.read(lambda conn: accounts.load(conn, account_id))
-        return row is not None and row.ledger.holds_pending(self.account_now(account_id))
+    def _heard(self) -> Heard:
+        return Heard(self.writer.reports_taken, self._credentials.admitted)
+
+    def _is_open(self, task_ids: Sequence[int]) -> bool:
+        return self.read(lambda conn: any(tasks.is_open_task(conn, task_id) for task_id in task_ids))
 
     def _apply(self, tx: Tx, reports: Sequence[Report]) -> None:
-        Batch(tx, self.sessions).apply(reports)
-
-    async def _start(self, started: Started) -> bool:
-        committed: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-
-        def settle(done: bool) -> None:  # noqa: FBT001 - the port's shape
-            if not committed.done():
-                committed.set_result(done)
-
-        self.writer.report(started, settle)
-        return await committed
+        Batch(tx, self.sessions, strict=self.strict, idle=self._version_idle).apply(reports)
 
 
 def _count_open(conn: Connection, task_id: int) -> int:

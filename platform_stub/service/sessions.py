@@ -1,15 +1,30 @@
 """Who is connected, and telling devices of their jobs.
 
 One session a device: a later one takes over. Nothing here is kept: a device that comes back subscribes, and is
-told again. Source: onenet-protocol, section 3.
+told again. What goes out passes the injected faults. Source: onenet-protocol, section 3.
 """
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import count
+from types import MappingProxyType
+from typing import Final
+
+import msgspec
 
 from platform_stub.protocol import messages, topics
+from platform_stub.protocol.injected import EMPTY_INFORM
+from platform_stub.protocol.operator import InjectFault
+from platform_stub.service.injection import Injection, spoil_md5
 from platform_stub.service.ports import Downlink, Session
+
+LATE_MAX: Final = 100_000
+"""How many messages an injected delay may hold back at a time; further ones are lost."""
+_CALLS: Final[Mapping[str, str]] = MappingProxyType(
+    {topics.VERSION_REPLY: "version", topics.STATUS_REPLY: "status"}
+)
+_MQTT: Final = "mqtt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +46,13 @@ def download_path(product_id: str, name: str, tid: int) -> str:
 class Sessions:
     """All sessions by device ID, and the broker that carries what is sent to them."""
 
-    def __init__(self) -> None:
+    def __init__(self, injection: Injection, late_max: int = LATE_MAX) -> None:
         self._by_device: dict[int, Session] = {}
         self._downlink: Downlink | None = None
+        self._injection = injection
         self._message_ids = count(1)
+        self._late = 0
+        self._late_max = late_max
         self.informs_sent = 0
         self.informs_delivered = 0
 
@@ -74,8 +92,17 @@ class Sessions:
 
     def publish(self, session: Session, suffix: str, payload: bytes, qos: int = 1) -> None:
         """Send to a device, if it is still there."""
-        if self._downlink is not None:
+        if self._downlink is None:
+            return
+        fault = None
+        if not self._injection.is_empty and suffix in _CALLS:
+            fault = self._pick(_CALLS[suffix], session)
+        if fault is None:
             self._downlink.publish(session, suffix, payload, qos)
+            return
+        if fault.code is not None:
+            payload = _with_code(payload, fault.code)
+        self._send(fault, session, suffix, payload, qos)
 
     def inform(self, session: Session, jobs: Iterable[JobFacts]) -> None:
         """Tell a device of its jobs: one filled inform each when it is present, one empty one otherwise."""
@@ -83,20 +110,66 @@ class Sessions:
             return
         if not session.present:
             message = messages.Inform(id=f"e{next(self._message_ids)}", params=messages.InformParams())
-            self._downlink.publish(session, topics.INFORM, messages.encode(message), 0)
+            fault = self._pick(EMPTY_INFORM, session)
+            self._send(fault, session, topics.INFORM, messages.encode(message), 0)
             return
         for job in jobs:
-            params = messages.InformParams(
-                tid=job.tid,
-                type=job.kind,
-                target=job.target,
-                size=job.size_bytes,
-                md5=job.md5,
-                url=download_path(session.product_id, session.name, job.tid),
-            )
-            message = messages.Inform(id=str(job.tid), params=params)
+            self._inform_of(session, job)
+
+    def _inform_of(self, session: Session, job: JobFacts) -> None:
+        fault = self._pick("inform", session)
+        params = messages.InformParams(
+            tid=job.tid,
+            type=job.kind,
+            target=job.target,
+            size=job.size_bytes,
+            md5=spoil_md5(job.md5) if fault is not None and fault.wrong_md5 else job.md5,
+            url=download_path(session.product_id, session.name, job.tid),
+        )
+        message = messages.Inform(id=str(job.tid), params=params)
+        if fault is None or not fault.silent:
             self.informs_sent += 1
-            self._downlink.publish(session, topics.INFORM, messages.encode(message), 1, self._delivered)
+        self._send(fault, session, topics.INFORM, messages.encode(message), 1, self._delivered)
+
+    def _pick(self, call: str, session: Session) -> InjectFault | None:
+        return self._injection.pick(call, _MQTT, session.device_id, session.product_id)
+
+    def _send(
+        self,
+        fault: InjectFault | None,
+        session: Session,
+        suffix: str,
+        payload: bytes,
+        qos: int,
+        delivered: Callable[[], None] | None = None,
+    ) -> None:
+        """Send now, later, or not at all."""
+        assert self._downlink is not None
+        if fault is None or not (fault.silent or fault.delay_ms):
+            self._downlink.publish(session, suffix, payload, qos, delivered)
+        elif not fault.silent and self._late < self._late_max:
+            self._late += 1
+            loop = asyncio.get_running_loop()
+            loop.call_later(fault.delay_ms / 1e3, self._send_late, session, suffix, payload, qos, delivered)
+
+    def _send_late(
+        self,
+        session: Session,
+        suffix: str,
+        payload: bytes,
+        qos: int,
+        delivered: Callable[[], None] | None,
+    ) -> None:
+        """Send what was held back; the broker drops it when the session is over."""
+        self._late -= 1
+        if self._downlink is not None:
+            self._downlink.publish(session, suffix, payload, qos, delivered)
 
     def _delivered(self) -> None:
         self.informs_delivered += 1
+
+
+def _with_code(payload: bytes, code: int) -> bytes:
+    """Give a reply another code, as if the platform had refused."""
+    reply = messages.decode(payload, messages.Reply)
+    return messages.encode(msgspec.structs.replace(reply, code=code, msg="injected fault"))

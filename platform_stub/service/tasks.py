@@ -1,10 +1,11 @@
-"""Use cases on tasks: create, retry, cancel, show.
+"""Use cases on tasks: create, retry, pause, resume, cancel, show.
 
 The devices' facts come from set-based SQL, the rules decide on counts, and entitlements, journal, task and jobs
 are written in one transaction (decision 4; B11, B13, I4).
 """
 
 from dataclasses import dataclass, replace
+from typing import Final, Literal
 
 from sqlalchemy import Connection
 
@@ -14,23 +15,28 @@ from platform_stub.protocol.ids import PackageId, TaskId
 from platform_stub.protocol.operator import ErrorCode
 from platform_stub.rules import events as ev
 from platform_stub.rules.licensing import decide, evolve
-from platform_stub.rules.refusals import Refusal
+from platform_stub.rules.refusals import Offenders, Refusal
+from platform_stub.service import webhook
 from platform_stub.service.answers import Rejection, conflict, malformed, not_found, reject
 from platform_stub.service.catalogue import KIND_NAMES
 from platform_stub.service.writer import Tx
-from platform_stub.store import accounts, dialect, packages, tasks
+from platform_stub.store import accounts, admission, dialect, packages, tasks, webhooks
 from platform_stub.store.accounts import AccountRow
 from platform_stub.store.schema import AnyRow
+from platform_stub.store.tasks import Settings
+
+_DEFAULTS: Final = api.CreateTask(package_id=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Order:
-    """What is ordered, besides the devices, which stand in the scratch table."""
+    """What is ordered, besides the devices, which stand in the scratch table unless the scope is all."""
 
     package_id: int
-    name: str
-    verification: bool
-    retry_of: TaskId | None
+    scope: Literal["chosen", "all"]
+    starts_ms: int
+    settings: Settings
+    retry_of: TaskId | None = None
 
 
 def create(tx: Tx, account_id: int, request: api.CreateTask) -> api.Task | Rejection:
@@ -38,17 +44,53 @@ def create(tx: Tx, account_id: int, request: api.CreateTask) -> api.Task | Rejec
     account = accounts.load(tx.conn, account_id)
     if account is None:
         return not_found("account", account_id)
+    now_ms = tx.real_ms + account.clock_offset_ms
     dialect.choose(tx.conn, request.device_ids or ())
-    if request.verification and tasks.count_chosen(tx.conn) != 1:
-        return malformed("a verification is of exactly one device")
+    if (wrong := _wrong_request(tx.conn, request, now_ms)) is not None:
+        return wrong
+    starts = request.start_versions
+    settings = Settings(
+        name=request.name,
+        start_versions=None if starts is None else tuple(dict.fromkeys(starts)),
+        expires_after_ms=request.expires_after_ms,
+        retry=request.retry,
+        signal_min=request.signal,
+        battery_min=request.battery,
+        notification=request.notification,
+        verification=request.verification,
+    )
     order = _Order(
-        package_id=request.package_id, name=request.name, verification=request.verification, retry_of=None
+        package_id=request.package_id,
+        scope=request.scope,
+        starts_ms=now_ms if request.start_at_ms is None else request.start_at_ms,
+        settings=settings,
     )
     return _create(tx, account, order)
 
 
+def _wrong_request(conn: Connection, request: api.CreateTask, now_ms: int) -> Rejection | None:
+    """Refuse what contradicts itself; the devices stand in the scratch table."""
+    if request.scope == "all" and request.device_ids is not None:
+        return malformed("$.device_ids: with scope all there is no list of devices; leave it out")
+    if request.scope == "all" and request.verification:
+        return malformed("$.scope: a verification is of exactly one device; name it in device_ids")
+    if request.scope == "chosen" and request.device_ids is None:
+        return malformed("$.device_ids: missing; name the devices, or take all with scope all")
+    if request.verification and admission.count_chosen(conn) != 1:
+        return malformed("$.device_ids: a verification is of exactly one device")
+    if request.start_at_ms is not None and request.start_at_ms < now_ms:
+        return malformed(
+            f"$.start_at_ms: {request.start_at_ms} is over; the account's clock shows {now_ms}. "
+            "Leave it out to start now"
+        )
+    return None
+
+
 def retry(tx: Tx, task_id: int) -> api.Task | Rejection:
-    """Create a task for the devices that failed in another one; a creation like any other (B12, P15)."""
+    """Create a task for the devices that failed in another one, under its settings and from now on.
+
+    It is a creation like any other (B12, P15).
+    """
     task = tasks.load(tx.conn, task_id)
     if task is None:
         return not_found("task", task_id)
@@ -57,12 +99,40 @@ def retry(tx: Tx, task_id: int) -> api.Task | Rejection:
     if not dialect.choose_failed(tx.conn, task_id, int(JobState.FAILED)):
         return conflict(f"no job of task {task_id} has failed; there is nothing to retry")
     order = _Order(
-        package_id=task.package_id, name=task.name, verification=task.verification, retry_of=TaskId(task_id)
+        package_id=task.package_id,
+        scope="chosen",
+        starts_ms=tx.real_ms + account.clock_offset_ms,
+        settings=tasks.read_settings(task),
+        retry_of=TaskId(task_id),
     )
     answer = _create(tx, account, order)
     if isinstance(answer, Rejection) and answer.code is ErrorCode.DEVICES_UNUSABLE:
         return replace(answer, message=f"{answer.message}; create a task for the others instead")
     return answer
+
+
+def take_in(tx: Tx, package: AnyRow, device_id: int) -> api.Task | Rejection:
+    """Create a task of one device for a package with an auto-add policy; a creation like any other (P15)."""
+    account = accounts.load(tx.conn, package.account_id)
+    assert account is not None
+    dialect.choose(tx.conn, [device_id])
+    settings = Settings(
+        name=f"auto-add: {package.name}",
+        start_versions=None,
+        expires_after_ms=_DEFAULTS.expires_after_ms,
+        retry=None,
+        signal_min=_DEFAULTS.signal,
+        battery_min=_DEFAULTS.battery,
+        notification="platform",
+        verification=False,
+    )
+    order = _Order(
+        package_id=package.package_id,
+        scope="chosen",
+        starts_ms=tx.real_ms + account.clock_offset_ms,
+        settings=settings,
+    )
+    return _create(tx, account, order)
 
 
 def _create(tx: Tx, account: AccountRow, order: _Order) -> api.Task | Rejection:
@@ -77,6 +147,14 @@ def _create(tx: Tx, account: AccountRow, order: _Order) -> api.Task | Rejection:
     assert package is not None, "the rules refuse an unknown package"
     (allocated,) = decision
     assert isinstance(allocated, ev.Allocated)
+    device_count = admission.count_chosen(tx.conn)
+    if not device_count:
+        return _nobody(package, order)
+    by_webhook = order.settings.notification == "webhook"
+    if by_webhook and webhooks.load(tx.conn, account.account_id) is None:
+        return conflict(
+            "the account has no webhook to push the task to; set one first, or notify by platform"
+        )
     task_id = tasks.create(
         tx.conn,
         tasks.NewTask(
@@ -84,66 +162,164 @@ def _create(tx: Tx, account: AccountRow, order: _Order) -> api.Task | Rejection:
             package_id=PackageId(package.package_id),
             kind=UpdateKind(package.kind),
             target=package.target,
-            name=order.name,
-            verification=order.verification,
+            start_version=package.start_version,
+            scope=order.scope,
+            starts_ms=order.starts_ms,
+            settings=order.settings,
             retry_of=order.retry_of,
         ),
         account.ledger.policy,
         allocated,
         now_ms=now_ms,
-        device_count=tasks.count_chosen(tx.conn),
+        device_count=device_count,
         needed=command.needed,
         available=account.ledger.left,
     )
     accounts.save_ledger(tx.conn, account.account_id, evolve(account.ledger, allocated))
-    tx.then(tx.effects.tell_task, task_id)
     created = tasks.load(tx.conn, task_id)
     assert created is not None
-    return _describe(created, {JobState.PENDING: created.device_count})
+    if by_webhook:
+        webhook.enqueue(tx, account.account_id, task_id)
+    tx.then(tx.effects.task_created, account.account_id, task_id, created.starts_ms, created.expires_ms)
+    return _describe(created, {JobState.PENDING: created.device_count}, now_ms)
+
+
+def _nobody(package: AnyRow, order: _Order) -> Rejection:
+    versions = order.settings.start_versions
+    at = "" if versions is None else f" at {', '.join(v or 'no reported version' for v in versions)}"
+    if package.start_version is not None:
+        at += f" at the package's start version {package.start_version}"
+    return conflict(
+        f"no living device of product {package.product_id}{at} is below the target {package.target}; "
+        "the task would be of nobody"
+    )
 
 
 def _command(conn: Connection, account: AccountRow, package: AnyRow | None, order: _Order) -> ev.CreateTask:
-    """Gather the facts that the rules decide on."""
+    """Gather the facts that the rules decide on; with scope all, first who is in the task."""
     if package is None:
         return ev.CreateTask(needed=0, package=ev.PackageState.UNKNOWN)
     kind = UpdateKind(package.kind)
+    verification = order.settings.verification
     # A package whose verification is under way is not verified yet, for a second one either (P16).
     ready = package.verification != "open" or (
-        order.verification and not tasks.has_open_verification(conn, order.package_id)
+        verification and not tasks.has_open_verification(conn, order.package_id)
     )
+    wanted = admission.Admission(
+        account_id=account.account_id,
+        product_id=package.product_id,
+        kind=kind,
+        target=package.target,
+        start_version=package.start_version,
+        start_versions=order.settings.start_versions,
+        must_have_reported=verification,
+    )
+    if order.scope == "all":
+        admission.choose_all(conn, wanted)
     return ev.CreateTask(
-        needed=tasks.count_needed(conn),
+        needed=admission.count_needed(conn),
         package=ev.PackageState.READY if ready else ev.PackageState.NOT_VERIFIED,
-        unusable=tasks.find_unusable(conn, account.account_id, package.product_id, kind, package.target),
-        busy=tasks.find_busy(conn, kind),
+        unusable=Offenders() if order.scope == "all" else admission.find_unusable(conn, wanted),
+        busy=admission.find_busy(conn, kind),
     )
 
 
 def cancel(tx: Tx, task_id: int) -> api.Task | Rejection:
     """Cancel a task's open jobs; nothing comes back (P9)."""
-    task = tasks.load(tx.conn, task_id)
-    if task is None:
-        return not_found("task", task_id)
-    counts = tasks.job_counts(tx.conn, task_id)
-    if task.cancelled_ms is not None or not any(counts.get(state) for state in OPEN_STATES):
-        return conflict(f"task {task_id} has ended; there is nothing to cancel")
-    account = accounts.load(tx.conn, task.account_id)
-    assert account is not None
-    now_ms = tx.real_ms + account.clock_offset_ms
+    task = _open_task(tx.conn, task_id, "cancel")
+    if isinstance(task, Rejection):
+        return task
+    now_ms = _now(tx, task)
     cancelled = tasks.cancel_open_jobs(tx.conn, task_id, now_ms)
     tasks.mark_cancelled(tx.conn, task_id, now_ms)
     tx.then(tx.effects.jobs_ended, task_id, cancelled)
-    return describe(tx.conn, task_id)
+    return describe(tx.conn, task_id, tx.real_ms)
 
 
-def describe(conn: Connection, task_id: int) -> api.Task | Rejection:
+def pause(tx: Tx, task_id: int) -> api.Task | Rejection:
+    """Pause a task: its pending jobs wait, a download runs out and takes no step, an update goes on."""
+    task = _open_task(tx.conn, task_id, "pause")
+    if isinstance(task, Rejection):
+        return task
+    if task.paused_ms is not None:
+        return conflict(f"task {task_id} is paused already")
+    now_ms = _now(tx, task)
+    tasks.mark_paused(tx.conn, task_id, now_ms)
+    tasks.note_open_jobs(tx.conn, task_id, now_ms, "task paused")
+    return describe(tx.conn, task_id, tx.real_ms)
+
+
+def resume(tx: Tx, task_id: int) -> api.Task | Rejection:
+    """Let a paused task go on; devices whose job is pending or downloading are told again."""
+    task = _open_task(tx.conn, task_id, "resume")
+    if isinstance(task, Rejection):
+        return task
+    if task.paused_ms is None:
+        return conflict(f"task {task_id} is not paused")
+    tasks.mark_paused(tx.conn, task_id, None)
+    tasks.note_open_jobs(tx.conn, task_id, _now(tx, task), "task resumed")
+    tx.then(tx.effects.tell_task, task_id)
+    return describe(tx.conn, task_id, tx.real_ms)
+
+
+def cancel_job(tx: Tx, tid: int) -> api.Job | Rejection:
+    """Cancel one device's job, the task's others going on; nothing comes back (P9)."""
+    job = tasks.load_job(tx.conn, tid)
+    if job is None:
+        return not_found("job", tid)
+    if not JobState(job.state).is_open:
+        return conflict(
+            f"job {tid} has ended ({JobState(job.state).name.lower()}); there is nothing to cancel"
+        )
+    task = tasks.load(tx.conn, job.task_id)
+    assert task is not None, "a job is part of a task"
+    tasks.cancel_job(tx.conn, tid, _now(tx, task))
+    tx.then(tx.effects.jobs_ended, job.task_id, 1)
+    changed = tasks.load_job(tx.conn, tid)
+    assert changed is not None
+    return _show_job(changed)
+
+
+def _open_task(conn: Connection, task_id: int, verb: str) -> AnyRow | Rejection:
+    task = tasks.load(conn, task_id)
+    if task is None:
+        return not_found("task", task_id)
+    counts = tasks.job_counts(conn, task_id)
+    if task.cancelled_ms is not None or not any(counts.get(state) for state in OPEN_STATES):
+        return conflict(f"task {task_id} has ended; there is nothing to {verb}")
+    return task
+
+
+def _now(tx: Tx, task: AnyRow) -> int:
+    account = accounts.load(tx.conn, task.account_id)
+    assert account is not None, "accounts are never removed"
+    return tx.real_ms + account.clock_offset_ms
+
+
+def describe(conn: Connection, task_id: int, real_ms: int) -> api.Task | Rejection:
     """Show a task with its jobs counted."""
     task = tasks.load(conn, task_id)
-    return not_found("task", task_id) if task is None else _describe(task, tasks.job_counts(conn, task_id))
+    if task is None:
+        return not_found("task", task_id)
+    account = accounts.load(conn, task.account_id)
+    assert account is not None, "accounts are never removed"
+    return _describe(task, tasks.job_counts(conn, task_id), real_ms + account.clock_offset_ms)
 
 
-def _describe(task: AnyRow, counts: dict[JobState, int]) -> api.Task:
-    is_open = any(counts.get(state) for state in OPEN_STATES)
+def _state_of(
+    task: AnyRow, counts: dict[JobState, int], now_ms: int
+) -> Literal["not_started", "upgrading", "paused", "stopped", "finished"]:
+    if task.cancelled_ms is not None:
+        return "stopped"
+    if not any(counts.get(state) for state in OPEN_STATES):
+        return "finished"
+    if task.paused_ms is not None:
+        return "paused"
+    return "not_started" if now_ms < task.starts_ms else "upgrading"
+
+
+def _describe(task: AnyRow, counts: dict[JobState, int], now_ms: int) -> api.Task:
+    settings = tasks.read_settings(task)
     return api.Task(
         task_id=task.task_id,
         account_id=task.account_id,
@@ -152,13 +328,13 @@ def _describe(task: AnyRow, counts: dict[JobState, int]) -> api.Task:
         target=task.target,
         name=task.name,
         created_ms=task.created_ms,
-        state="stopped" if task.cancelled_ms is not None else "upgrading" if is_open else "finished",
+        state=_state_of(task, counts, now_ms),
         scope=task.scope,
-        start_versions=None,
+        start_versions=None if settings.start_versions is None else list(settings.start_versions),
         start_version=task.start_version,
         starts_ms=task.starts_ms,
         expires_ms=task.expires_ms,
-        retry=None,
+        retry=settings.retry,
         signal=task.signal_min,
         battery=task.battery_min,
         notification=task.notification,
@@ -175,13 +351,17 @@ def _describe(task: AnyRow, counts: dict[JobState, int]) -> api.Task:
     )
 
 
-def show_page(conn: Connection, account_id: int, before: int | None, limit: int) -> api.Tasks | Rejection:
+def show_page(
+    conn: Connection, account_id: int, before: int | None, limit: int, real_ms: int
+) -> api.Tasks | Rejection:
     """Show an account's tasks, newest first."""
-    if accounts.load(conn, account_id) is None:
+    account = accounts.load(conn, account_id)
+    if account is None:
         return not_found("account", account_id)
+    now_ms = real_ms + account.clock_offset_ms
     rows = tasks.load_page(conn, account_id, before, limit + 1)
     counts = tasks.job_counts_of(conn, [row.task_id for row in rows[:limit]])
-    page = [_describe(row, counts[row.task_id]) for row in rows[:limit]]
+    page = [_describe(row, counts[row.task_id], now_ms) for row in rows[:limit]]
     return api.Tasks(tasks=page, next_before=page[-1].task_id if len(rows) > limit else None)
 
 
@@ -192,15 +372,16 @@ def show_jobs(
     if tasks.load(conn, task_id) is None:
         return not_found("task", task_id)
     rows = tasks.load_jobs(conn, task_id, state, after, limit + 1)
-    page = [
-        api.Job(
-            tid=row.tid,
-            task_id=row.task_id,
-            device_id=row.device_id,
-            state=JobState(row.state).name.lower(),  # type: ignore[arg-type]
-            step=row.step,
-            updated_ms=row.updated_ms,
-        )
-        for row in rows[:limit]
-    ]
+    page = [_show_job(row) for row in rows[:limit]]
     return api.Jobs(jobs=page, next_after=page[-1].tid if len(rows) > limit else None)
+
+
+def _show_job(row: AnyRow) -> api.Job:
+    return api.Job(
+        tid=row.tid,
+        task_id=row.task_id,
+        device_id=row.device_id,
+        state=JobState(row.state).name.lower(),  # type: ignore[arg-type]
+        step=row.step,
+        updated_ms=row.updated_ms,
+    )

@@ -12,19 +12,13 @@ from msgspec import UNSET
 from platform_stub.protocol import messages, topics
 from platform_stub.protocol.codes import FuseCode
 from platform_stub.protocol.ids import DeviceId
-from platform_stub.protocol.token import (
-    Judgement,
-    TokenError,
-    device_resource,
-    judge,
-    parse_token,
-    product_resource,
-)
+from platform_stub.protocol.token import find_faults
+from platform_stub.service.credentials import Credentials
 from platform_stub.service.ports import ConnectRefusal, Session, Settle
 from platform_stub.service.reports import Card, InformAnswer, Listening, Report, Status, Versions
 from platform_stub.service.sessions import Sessions
 from platform_stub.service.writer import Writer
-from platform_stub.store import accounts, devices
+from platform_stub.store import jobs
 from platform_stub.store.engine import Store
 from platform_stub.store.errors import StoreUnavailable
 
@@ -37,12 +31,12 @@ class PlatformUplink:
     """Implements `ports.Uplink` on the store, the sessions and the writer."""
 
     def __init__(
-        self, store: Store, sessions: Sessions, writer: Writer[Report], real_ms: Callable[[], int]
+        self, store: Store, sessions: Sessions, writer: Writer[Report], credentials: Credentials
     ) -> None:
         self._store = store
         self._sessions = sessions
         self._writer = writer
-        self._real_ms = real_ms
+        self._credentials = credentials
         self._handlers: dict[str, Callable[[Session, bytes], Report | None]] = {
             topics.STATUS: self._status,
             topics.VERSION: self._versions,
@@ -54,31 +48,20 @@ class PlatformUplink:
     def connect(self, product_id: str, client_id: str, password: str) -> Session | ConnectRefusal:
         """Let a device in by its token; account time says whether it has expired."""
         try:
-            token = parse_token(password)
-        except TokenError:
-            return ConnectRefusal.MALFORMED
-        try:
             with self._store.glance() as conn:
-                device = devices.load_by_address(conn, product_id, client_id)
-                account = accounts.load(conn, device.account_id) if device is not None else None
-                product = devices.load_product(conn, product_id) if device is not None else None
+                row = jobs.find_caller(conn, product_id, client_id)
+            refusal = self._credentials.refusal(None, password, row)
         except StoreUnavailable:
             return ConnectRefusal.UNAVAILABLE
-        if device is None or account is None or product is None:
-            return ConnectRefusal.NOT_AUTHORISED
-        keys = {
-            device_resource(product_id, client_id): device.key,
-            product_resource(product_id): product.access_key,
-        }
-        key = keys.get(token.res)
-        now_s = (self._real_ms() + account.clock_offset_ms) // 1000
-        if key is None or judge(token, key, now_s) is not Judgement.GOOD:
-            return ConnectRefusal.NOT_AUTHORISED
+        if refusal is not None:
+            is_malformed = bool(find_faults(password))
+            return ConnectRefusal.MALFORMED if is_malformed else ConnectRefusal.NOT_AUTHORISED
+        assert row is not None, "a device that is not there is refused"
         session = Session(
-            device_id=DeviceId(device.device_id),
+            device_id=DeviceId(row.device_id),
             product_id=product_id,
             name=client_id,
-            account_id=device.account_id,
+            account_id=row.account_id,
         )
         self._sessions.open(session)
         return session

@@ -33,13 +33,28 @@ class Effects(Protocol):
         """Some jobs of a task ended: who waits for it looks again."""
 
     def tell_task(self, task_id: int) -> None:
-        """Tell the connected devices of a new task."""
+        """Tell the connected devices of a task: it is new, has just started, or goes on after a pause."""
+
+    def task_created(self, account_id: int, task_id: int, starts_ms: int, expires_ms: int) -> None:
+        """Take in when a new task starts and expires; one that has started is told at once."""
+
+    def clock_moved(self, account_id: int) -> None:
+        """Forget what was remembered of an account's clock."""
+
+    def replan(self, account_id: int) -> None:
+        """Look again at an account's deadlines: a hold has moved them (P10)."""
+
+    def auto_add_changed(self) -> None:
+        """Look again at which packages take in later devices (P15)."""
 
     def tell_account(self, account_id: int) -> None:
         """Tell an account's connected devices of what was held back (P10)."""
 
     def close_session(self, device_id: int) -> None:
         """End a device's connection."""
+
+    def deliveries_due(self) -> None:
+        """Push to webhooks what has fallen due."""
 
 
 @dataclass(slots=True)
@@ -88,6 +103,8 @@ class Writer(Generic[R]):
         self._reports: list[_Waiting[R]] = []
         self._timer: asyncio.Handle | None = None
         self._in_thread: asyncio.Task[None] | None = None
+        self.reports_taken = 0
+        self.works_done = 0  # use cases that were committed
         self.commits = 0
         self.failed_commits = 0
 
@@ -103,6 +120,7 @@ class Writer(Generic[R]):
 
     def report(self, report: R, settle: Callable[[bool], None]) -> None:
         """Queue a device's report; `settle` hears whether its batch was committed."""
+        self.reports_taken += 1
         self._reports.append(_Waiting(report, settle))
         self._kick(0 if len(self._reports) >= GROUP_MAX else GROUP_S)
 
@@ -166,6 +184,7 @@ class Writer(Generic[R]):
             return
         answer, tx = outcome
         self.commits += 1
+        self.works_done += 1
         if not work.done.cancelled():
             work.done.set_result(answer)
         self._act(tx)

@@ -25,6 +25,21 @@ class AccountRow:
     access_key: str
     clock_offset_ms: int
     ledger: Ledger
+    held_since_ms: int | None = None  # when the last change of the ledger began to hold pending jobs
+
+    def hold_began(self, now_ms: int) -> int | None:
+        """Since when arrears hold the account's pending jobs (P10); None when they hold nothing."""
+        return hold_began(self.ledger, self.held_since_ms, now_ms)
+
+
+def hold_began(ledger: Ledger, held_since_ms: int | None, now_ms: int) -> int | None:
+    """Since when arrears hold what is pending (P10); None when they hold nothing.
+
+    Only the clock begins a hold without a change of the ledger: by reaching the charging date.
+    """
+    if not ledger.holds_pending(now_ms):
+        return None
+    return ledger.charging_date_ms if held_since_ms is None else held_since_ms
 
 
 _BY_ID = select(accounts).where(accounts.c.account_id == bindparam("id"))
@@ -92,6 +107,7 @@ def _account(row: AnyRow) -> AccountRow:
             purchased_left=row.purchased_left,
             free_left=row.free_left,
         ),
+        held_since_ms=row.held_since_ms,
     )
 
 
@@ -109,6 +125,13 @@ def load_all(conn: Connection) -> list[AccountRow]:
 def save_ledger(conn: Connection, account_id: AccountId, ledger: Ledger) -> None:
     """Write the counts back; the CHECKs of I1 and I2 stand guard."""
     conn.execute(accounts.update().where(accounts.c.account_id == account_id).values(**_columns(ledger)))
+
+
+def save_hold(conn: Connection, account_id: AccountId, held_since_ms: int | None) -> None:
+    """Enter since when arrears hold the account's pending jobs; None: they hold nothing (P10)."""
+    conn.execute(
+        accounts.update().where(accounts.c.account_id == account_id).values(held_since_ms=held_since_ms)
+    )
 
 
 def save_clock(conn: Connection, account_id: AccountId, clock_offset_ms: int) -> None:

@@ -5,8 +5,19 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select
 
+from platform_stub.protocol.codes import UpdateKind
 from platform_stub.protocol.ids import AccountId
-from platform_stub.store.schema import AnyRow, devices, entitlements, jobs, products, tasks, timeline
+from platform_stub.store.dialect import Bulk
+from platform_stub.store.schema import (
+    AnyRow,
+    accounts,
+    devices,
+    entitlements,
+    jobs,
+    products,
+    tasks,
+    timeline,
+)
 
 NAMES_AT_ONCE = 1_000
 
@@ -16,6 +27,7 @@ _BY_ADDRESS = select(devices).where(
     devices.c.terminated_ms.is_(None),
 )
 _BY_ID = select(devices).where(devices.c.device_id == bindparam("id"))
+_NOTE = Bulk(timeline.insert(), ("device_id", "tid", "at_ms", "what", "detail"))
 _PRODUCT = select(products).where(products.c.product_id == bindparam("id"))
 
 
@@ -96,8 +108,7 @@ def load_entitlement(conn: Connection, device_id: int) -> AnyRow | None:
 
 def note(conn: Connection, rows: list[dict[str, Any]]) -> None:
     """Add timeline entries: device_id, tid, at_ms, what, detail."""
-    if rows:
-        conn.execute(timeline.insert(), rows)
+    _NOTE.run(conn, rows)
 
 
 def load_timeline(conn: Connection, device_id: int) -> Sequence[AnyRow]:
@@ -106,11 +117,39 @@ def load_timeline(conn: Connection, device_id: int) -> Sequence[AnyRow]:
     return conn.execute(query).all()
 
 
+def last_entry(conn: Connection, device_id: int) -> AnyRow | None:
+    """Read what was last noted on a device's timeline."""
+    query = select(timeline).where(timeline.c.device_id == device_id).order_by(timeline.c.entry_id.desc())
+    return conn.execute(query.limit(1)).one_or_none()
+
+
+def count_versions(conn: Connection, product_id: str, *, kind: UpdateKind) -> Sequence[AnyRow]:
+    """Count a product's living devices by version, the most frequent first."""
+    version = devices.c.f_version if kind is UpdateKind.FOTA else devices.c.s_version
+    count = func.count()
+    query = (
+        select(version.label("version"), count.label("devices"))
+        .where(devices.c.product_id == product_id, devices.c.terminated_ms.is_(None))
+        .group_by(version)
+        .order_by(count.desc(), version)
+    )
+    return conn.execute(query).all()
+
+
 def load_jobs(conn: Connection, device_id: int) -> Sequence[AnyRow]:
     """Read a device's jobs with their tasks' facts, oldest first."""
+    facts = (
+        tasks.c.created_ms,
+        tasks.c.starts_ms,
+        tasks.c.target,
+        tasks.c.account_id,
+        tasks.c.package_id,
+        accounts.c.clock_offset_ms,
+    )
     query = (
-        select(jobs, tasks.c.created_ms, tasks.c.target, tasks.c.account_id, tasks.c.package_id)
+        select(jobs, *facts)
         .join(tasks, tasks.c.task_id == jobs.c.task_id)
+        .join(accounts, accounts.c.account_id == tasks.c.account_id)
         .where(jobs.c.device_id == device_id)
         .order_by(jobs.c.tid)
     )

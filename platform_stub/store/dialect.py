@@ -1,13 +1,27 @@
 """The seam between databases: the few statements that SQLite and PostgreSQL spell differently."""
 
 import sqlite3
-from collections.abc import Iterable, Mapping
-from types import SimpleNamespace
+from collections import namedtuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, Connection, Insert, Integer, Select, bindparam, column, table, text
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Insert,
+    Integer,
+    Select,
+    Update,
+    bindparam,
+    column,
+    insert,
+    table,
+    text,
+)
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.exc import OperationalError
 
 # The scratch table of a connection: the distinct devices of the task that is being created.
 chosen = table("chosen", column("device_id", Integer))
@@ -24,7 +38,7 @@ class Glance:
 
     def __init__(self, statement: Select[*tuple[Any, ...]]) -> None:
         self._statement = statement
-        self._columns = statement.selected_columns.keys()
+        self._row = namedtuple("GlanceRow", statement.selected_columns.keys())  # type: ignore[misc]  # noqa: PYI024 - the columns are data
         self._plan: tuple[str, tuple[str, ...], Mapping[str, Any]] | None = None
 
     def one(self, conn: Connection, parameters: Mapping[str, Any]) -> Any | None:
@@ -40,7 +54,33 @@ class Glance:
         text, names, fixed = self._plan
         bound = [parameters[name] if name in parameters else fixed[name] for name in names]
         row = driver.execute(text, bound).fetchone()
-        return None if row is None else SimpleNamespace(**dict(zip(self._columns, row, strict=True)))
+        return None if row is None else self._row(*row)
+
+
+class Bulk:
+    """A hot write of many rows, each a mapping: compiled once, and on SQLite run by the driver itself."""
+
+    def __init__(self, statement: Insert | Update, columns: Sequence[str] | None = None) -> None:
+        self._statement = statement
+        self._columns = columns  # of an insert
+        self._plan: tuple[str, Callable[[Mapping[str, Any]], tuple[Any, ...]]] | None = None
+
+    def run(self, conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write the rows in the connection's transaction; no rows, no statement."""
+        if not rows:
+            return
+        driver = conn.connection.dbapi_connection
+        if not isinstance(driver, sqlite3.Connection):
+            conn.execute(self._statement, rows)
+            return
+        if self._plan is None:
+            compiled = self._statement.compile(dialect=conn.dialect, column_keys=self._columns)
+            self._plan = str(compiled), itemgetter(*(compiled.positiontup or ()))
+        text, in_order = self._plan
+        try:
+            driver.executemany(text, map(in_order, rows))
+        except sqlite3.OperationalError as exc:  # as SQLAlchemy would raise it
+            raise OperationalError(text, None, exc) from exc
 
 
 def choose(conn: Connection, device_ids: Iterable[int]) -> None:
@@ -50,6 +90,12 @@ def choose(conn: Connection, device_ids: Iterable[int]) -> None:
         conn.execute(_FILL_SQLITE, {"ids": msgspec.json.encode(list(device_ids)).decode()})
     else:
         conn.execute(_FILL_POSTGRESQL, {"ids": list(device_ids)})
+
+
+def choose_by(conn: Connection, query: Select[*tuple[Any, ...]]) -> None:
+    """Fill the scratch table with the device IDs that a query gives, each once."""
+    conn.execute(_CLEAR)
+    conn.execute(insert(chosen).from_select(["device_id"], query))
 
 
 def choose_failed(conn: Connection, task_id: int, failed_state: int) -> int:

@@ -6,32 +6,45 @@ the rows that `rules.licensing.expand` names, in its order; a test holds the two
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
+import msgspec
 from sqlalchemy import (
     ColumnElement,
     Connection,
     and_,
     bindparam,
     case,
-    exists,
     func,
     insert,
     literal,
-    or_,
     select,
 )
 
 from platform_stub.protocol.codes import JobState, UpdateKind
 from platform_stub.protocol.ids import AccountId, PackageId, TaskId
-from platform_stub.protocol.operator import Policy
+from platform_stub.protocol.operator import Policy, Retry
 from platform_stub.rules import events as ev
 from platform_stub.rules.jobs import TRANSITIONS, Signal
 from platform_stub.rules.licensing import allocation_order
-from platform_stub.rules.refusals import OFFENDERS_SHOWN, Offenders
 from platform_stub.store.dialect import chosen, insert_one
-from platform_stub.store.schema import AnyRow, devices, entitlements, is_open, jobs, journal, tasks
+from platform_stub.store.schema import AnyRow, entitlements, is_open, jobs, journal, tasks, timeline
 
 (_CANCELLED,) = {int(to) for (_, what), to in TRANSITIONS.items() if what is Signal.CANCELLED}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a task says besides its package and its devices; a retry carries it on."""
+
+    name: str
+    start_versions: tuple[str | None, ...] | None  # None: any
+    expires_after_ms: int
+    retry: Retry | None
+    signal_min: int
+    battery_min: int
+    notification: Literal["platform", "webhook"]
+    verification: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,75 +55,11 @@ class NewTask:
     package_id: PackageId
     kind: UpdateKind
     target: str
-    name: str
-    verification: bool
+    start_version: str | None
+    scope: Literal["chosen", "all"]
+    starts_ms: int
+    settings: Settings
     retry_of: TaskId | None
-
-
-def count_chosen(conn: Connection) -> int:
-    """Count the distinct devices of the task (P6)."""
-    return int(conn.execute(select(func.count()).select_from(chosen)).scalar_one())
-
-
-def count_needed(conn: Connection) -> int:
-    """Count the chosen devices without an entitlement: what the task needs (B14)."""
-    query = (
-        select(func.count())
-        .select_from(chosen.outerjoin(entitlements, entitlements.c.device_id == chosen.c.device_id))
-        .where(entitlements.c.device_id.is_(None))
-    )
-    return int(conn.execute(query).scalar_one())
-
-
-def find_unusable(
-    conn: Connection, account_id: int, product_id: str, kind: UpdateKind, target: str
-) -> Offenders:
-    """Find the chosen devices that can't be in the task, each with its why (P7)."""
-    version = devices.c.f_version if kind is UpdateKind.FOTA else devices.c.s_version
-    whys: list[tuple[ColumnElement[bool], str]] = [
-        (devices.c.device_id.is_(None), "unknown"),
-        (devices.c.terminated_ms.is_not(None), "terminated"),
-        (devices.c.account_id != account_id, "another account's"),
-        (devices.c.product_id != product_id, "another product's"),
-        (version == target, "already at the target version"),
-    ]
-    joined = chosen.outerjoin(devices, devices.c.device_id == chosen.c.device_id)
-    bad = or_(*(condition for condition, _ in whys))
-    count = conn.execute(select(func.count()).select_from(joined).where(bad)).scalar_one()
-    if not count:
-        return Offenders()
-    shown = (
-        select(chosen.c.device_id, case(*whys))
-        .select_from(joined)
-        .where(bad)
-        .order_by(chosen.c.device_id)
-        .limit(OFFENDERS_SHOWN)
-    )
-    return Offenders(count=count, first=tuple((row[0], row[1]) for row in conn.execute(shown)))
-
-
-def find_busy(conn: Connection, kind: UpdateKind) -> Offenders:
-    """Find the chosen devices with an open job of the kind (P8), by one look-up a device."""
-    is_busy = busy_condition(kind)
-    count = conn.execute(select(func.count()).select_from(chosen).where(is_busy)).scalar_one()
-    if not count:
-        return Offenders()
-    shown = select(chosen.c.device_id).where(is_busy).order_by(chosen.c.device_id).limit(OFFENDERS_SHOWN)
-    why = f"has an open {kind.name} job"
-    return Offenders(count=count, first=tuple((row[0], why) for row in conn.execute(shown)))
-
-
-def busy_condition(kind: UpdateKind) -> ColumnElement[bool]:
-    """Spell P8 so that the planner starts from the chosen devices, not from all open jobs."""
-    return exists(
-        select(literal(1))
-        .select_from(jobs)
-        .where(
-            jobs.c.device_id == chosen.c.device_id,
-            jobs.c.kind == int(kind),
-            is_open,
-        )
-    )
 
 
 def create(
@@ -126,36 +75,36 @@ def create(
 ) -> TaskId:
     """Write a decided task: its row, entitlements and their journal, and jobs, ascending by device ID."""
     deducted = allocated.purchased + allocated.free
-    task_id = TaskId(
-        insert_one(
-            conn,
-            tasks.insert().values(
-                account_id=new.account_id,
-                package_id=new.package_id,
-                kind=int(new.kind),
-                target=new.target,
-                name=new.name,
-                created_ms=now_ms,
-                starts_ms=now_ms,
-                expires_ms=now_ms + 600_000,
-                scope="chosen",
-                notification="platform",
-                signal_min=10,
-                battery_min=50,
-                retry_count=0,
-                retry_interval_s=0,
-                retry_of=new.retry_of,
-                verification=new.verification,
-                device_count=device_count,
-                needed=needed,
-                available=available,
-                deducted_purchased=allocated.purchased,
-                deducted_free=allocated.free,
-                grandfathered=allocated.grandfathered,
-                left_after=available - deducted,
-            ),
-        )
-    )
+    settings = new.settings
+    retry = settings.retry
+    values = {
+        "account_id": new.account_id,
+        "package_id": new.package_id,
+        "kind": int(new.kind),
+        "target": new.target,
+        "name": settings.name,
+        "created_ms": now_ms,
+        "starts_ms": new.starts_ms,
+        "expires_ms": new.starts_ms + settings.expires_after_ms,
+        "retry_of": new.retry_of,
+        "scope": new.scope,
+        "start_version": new.start_version,
+        "start_versions": _spell_versions(settings.start_versions),
+        "notification": settings.notification,
+        "signal_min": settings.signal_min,
+        "battery_min": settings.battery_min,
+        "retry_count": 0 if retry is None else retry.count,
+        "retry_interval_s": 0 if retry is None else retry.interval_s,
+        "verification": settings.verification,
+        "device_count": device_count,
+        "needed": needed,
+        "available": available,
+        "deducted_purchased": allocated.purchased,
+        "deducted_free": allocated.free,
+        "grandfathered": allocated.grandfathered,
+        "left_after": available - deducted,
+    }
+    task_id = TaskId(insert_one(conn, tasks.insert().values(values)))
     if deducted or allocated.grandfathered:
         bind(conn, new.account_id, task_id, policy, allocated, now_ms)
     conn.execute(
@@ -221,6 +170,28 @@ def bind(
     )
 
 
+def _spell_versions(versions: tuple[str | None, ...] | None) -> str | None:
+    return None if versions is None else msgspec.json.encode(versions).decode()
+
+
+_VERSIONS = msgspec.json.Decoder(tuple[str | None, ...])
+
+
+def read_settings(row: AnyRow) -> Settings:
+    """Read a task's settings from its row."""
+    retry = Retry(count=row.retry_count, interval_s=row.retry_interval_s) if row.retry_count else None
+    return Settings(
+        name=row.name,
+        start_versions=None if row.start_versions is None else _VERSIONS.decode(row.start_versions),
+        expires_after_ms=row.expires_ms - row.starts_ms,
+        retry=retry,
+        signal_min=row.signal_min,
+        battery_min=row.battery_min,
+        notification=row.notification,
+        verification=row.verification,
+    )
+
+
 _TASK = select(tasks).where(tasks.c.task_id == bindparam("id"))
 _COUNTS = select(jobs.c.state, func.count()).where(jobs.c.task_id == bindparam("id")).group_by(jobs.c.state)
 
@@ -230,12 +201,26 @@ def load(conn: Connection, task_id: int) -> AnyRow | None:
     return conn.execute(_TASK, {"id": task_id}).one_or_none()
 
 
+def device_counts(conn: Connection, task_ids: Sequence[int]) -> dict[int, int]:
+    """Read how many devices some tasks have."""
+    query = select(tasks.c.task_id, tasks.c.device_count).where(tasks.c.task_id.in_(task_ids))
+    return {row[0]: row[1] for row in conn.execute(query)}
+
+
 def load_page(conn: Connection, account_id: int, before: int | None, limit: int) -> Sequence[AnyRow]:
     """Read an account's tasks, newest first, below a task id."""
     query = select(tasks).where(tasks.c.account_id == account_id)
     if before is not None:
         query = query.where(tasks.c.task_id < before)
     return conn.execute(query.order_by(tasks.c.task_id.desc()).limit(limit)).all()
+
+
+def is_open_task(conn: Connection, task_id: int) -> bool:
+    """Whether any job of a task is open."""
+    return (
+        conn.execute(select(jobs.c.tid).where(jobs.c.task_id == task_id, is_open).limit(1)).first()
+        is not None
+    )
 
 
 def job_counts(conn: Connection, task_id: int) -> dict[JobState, int]:
@@ -266,6 +251,27 @@ def has_open_verification(conn: Connection, package_id: int) -> bool:
     return conn.execute(query.limit(1)).first() is not None
 
 
+def load_job(conn: Connection, tid: int) -> AnyRow | None:
+    """Read a job's row."""
+    return conn.execute(select(jobs).where(jobs.c.tid == tid)).one_or_none()
+
+
+def has_open_job(conn: Connection, device_id: int, kind: UpdateKind) -> bool:
+    """Whether a device has an open job of a kind (P8)."""
+    query = select(jobs.c.tid).where(jobs.c.device_id == device_id, jobs.c.kind == int(kind), is_open)
+    return conn.execute(query).first() is not None
+
+
+def last_job_of_package(conn: Connection, device_id: int, package_id: int) -> AnyRow | None:
+    """Read the newest job by which a device was to get a package."""
+    query = (
+        select(jobs)
+        .join(tasks, tasks.c.task_id == jobs.c.task_id)
+        .where(jobs.c.device_id == device_id, tasks.c.package_id == package_id)
+    )
+    return conn.execute(query.order_by(jobs.c.tid.desc()).limit(1)).one_or_none()
+
+
 def load_jobs(
     conn: Connection, task_id: int, state: JobState | None, after: int, limit: int
 ) -> Sequence[AnyRow]:
@@ -279,6 +285,11 @@ def load_jobs(
 def cancel_open_jobs(conn: Connection, task_id: int, now_ms: int) -> int:
     """Cancel a task's open jobs (P9); answers how many."""
     return _cancel(conn, and_(jobs.c.task_id == task_id, is_open), now_ms)
+
+
+def cancel_job(conn: Connection, tid: int, now_ms: int) -> None:
+    """Cancel one open job (P9)."""
+    _cancel(conn, and_(jobs.c.tid == tid, is_open), now_ms)
 
 
 def cancel_jobs_of_device(conn: Connection, device_id: int, now_ms: int) -> list[int]:
@@ -297,6 +308,25 @@ def _cancel(conn: Connection, where: ColumnElement[bool], now_ms: int) -> int:
 def mark_cancelled(conn: Connection, task_id: int, now_ms: int) -> None:
     """Enter that the operator cancelled a task."""
     conn.execute(tasks.update().where(tasks.c.task_id == task_id).values(cancelled_ms=now_ms))
+
+
+def mark_paused(conn: Connection, task_id: int, paused_ms: int | None) -> None:
+    """Enter since when a task is paused; None: it goes on."""
+    conn.execute(tasks.update().where(tasks.c.task_id == task_id).values(paused_ms=paused_ms))
+
+
+def note_open_jobs(conn: Connection, task_id: int, now_ms: int, what: str) -> None:
+    """Note on the timeline of each device with an open job of a task what happened to it."""
+    note_jobs(conn, and_(jobs.c.task_id == task_id, is_open), now_ms, what)
+
+
+def note_jobs(
+    conn: Connection, where: ColumnElement[bool], now_ms: int, what: str, detail: str | None = None
+) -> None:
+    """Note the same of many jobs, each on its device's timeline."""
+    rows = select(jobs.c.device_id, jobs.c.tid, literal(now_ms), literal(what), literal(detail))
+    columns = ["device_id", "tid", "at_ms", "what", "detail"]
+    conn.execute(insert(timeline).from_select(columns, rows.where(where).order_by(jobs.c.tid)))
 
 
 def count_grandfathered(conn: Connection, task_id: int) -> None:

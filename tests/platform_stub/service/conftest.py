@@ -8,6 +8,7 @@ from platform_stub.protocol import operator as api
 from platform_stub.protocol.codes import UpdateKind
 from platform_stub.rules import events as ev
 from platform_stub.service import accounts, catalogue, tasks
+from platform_stub.service.platform import Platform
 from platform_stub.service.writer import Tx
 from platform_stub.store.engine import Store, open_store
 
@@ -68,9 +69,12 @@ class Desk:
         requests = [api.RegisterDevice(name=f"{prefix}{at}", **facts) for at in range(count)]
         return [device.device_id for device in self.write(catalogue.register, product_id, requests).devices]
 
-    def package(self, product_id, target="2.0", kind=UpdateKind.FOTA, *, skip=True):
+    def package(self, product_id, target="2.0", kind=UpdateKind.FOTA, *, skip=True, facts=catalogue.NO_FACTS):
         self.packages += 1
-        package = self.write(catalogue.add_package, product_id, kind, f"p{self.packages}", target, b"content")
+        name = f"p{self.packages}"
+        package = self.write(
+            lambda tx: catalogue.add_package(tx, product_id, kind, name, target, b"content", facts=facts)
+        )
         return self.write(catalogue.skip_verification, package.package_id) if skip else package
 
     def task(self, account_id, package, device_ids, **more):
@@ -82,4 +86,27 @@ class Desk:
 def desk(tmp_path: Path):
     store = open_store(tmp_path / "data")
     yield Desk(store)
+    store.close()
+
+
+@pytest.fixture
+def is_strict():
+    """A test that wants the narrower reading parametrises this."""
+    return False
+
+
+@pytest.fixture
+async def field(tmp_path: Path, is_strict):
+    """A platform with devices in the field; its real time stands still unless the test sets it."""
+    from tests.platform_stub.service.field import Field, Radio
+
+    clock = [REAL_MS]
+    store = open_store(tmp_path / "data")
+    radio = Radio()
+    platform = Platform(store, lambda: clock[0], strict=is_strict)
+    platform.attach(radio)
+    field = Field(platform, radio, clock)
+    await field.prepare()
+    yield field
+    await platform.close()
     store.close()

@@ -6,7 +6,7 @@ from platform_stub.protocol import operator as api
 from platform_stub.protocol.codes import JobState, UpdateKind
 from platform_stub.rules import events as ev
 from platform_stub.rules.licensing import replay
-from platform_stub.service import accounts, catalogue, tasks
+from platform_stub.service import accounts, catalogue, life, tasks
 from platform_stub.service.answers import Rejection
 from platform_stub.store import accounts as account_rows
 from platform_stub.store import jobs as job_rows
@@ -74,8 +74,8 @@ def test_a_refused_task_changes_nothing(desk, shop):
         "text_en": "remaining licenses are insufficient",
     }
     assert desk.account(account) == before
-    assert desk.read(tasks.show_page, account, None, 10).tasks == []
-    assert desk.read(catalogue.detail, many[0], Offline).entitlement is None
+    assert desk.read(tasks.show_page, account, None, 10, desk.real_ms).tasks == []
+    assert desk.read(life.detail, many[0], Offline, desk.real_ms).entitlement is None
 
 
 class Offline:
@@ -131,7 +131,7 @@ def test_cancelling_gives_nothing_back(desk, shop):
     account, product, devices = shop
     task = desk.task(account, desk.package(product), devices)
     cancelled = desk.write(tasks.cancel, task.task_id)
-    assert (cancelled.state, cancelled.jobs.cancelled) == ("cancelled", 5)
+    assert (cancelled.state, cancelled.jobs.cancelled) == ("stopped", 5)
     assert desk.account(account).licences.left == 5
     assert ("jobs_ended", task.task_id, 5) in desk.asked.calls
     assert code(desk.write(tasks.cancel, task.task_id)) is api.ErrorCode.CONFLICT
@@ -158,10 +158,10 @@ def test_termination_ends_the_entitlement_and_cancels_the_jobs(desk, shop):
     account, product, devices = shop
     task = desk.task(account, desk.package(product), devices)
     desk.write(catalogue.terminate, devices[0])
-    held = desk.read(catalogue.detail, devices[0], Offline)
+    held = desk.read(life.detail, devices[0], Offline, desk.real_ms)
     assert not held.entitlement.valid
     assert not held.after_sales_support  # B17
-    assert desk.read(tasks.describe, task.task_id).jobs.cancelled == 1
+    assert desk.read(tasks.describe, task.task_id, desk.real_ms).jobs.cancelled == 1
     (again,) = desk.register(product, 1)
     assert again > max(devices)
     assert desk.task(account, desk.package(product, "3.0"), [again]).deducted == 1

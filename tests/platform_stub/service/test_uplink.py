@@ -1,7 +1,6 @@
 """What devices send, from the port of the broker to the commit and the reply."""
 
 import asyncio
-import json
 
 import pytest
 
@@ -10,137 +9,13 @@ from platform_stub.protocol import topics
 from platform_stub.protocol.codes import UpdateKind
 from platform_stub.protocol.token import device_resource, make_token, product_resource
 from platform_stub.rules import events as ev
-from platform_stub.service import accounts, catalogue, tasks
+from platform_stub.service import accounts, catalogue, life, tasks
 from platform_stub.service.downloads import Granted
-from platform_stub.service.platform import Platform
 from platform_stub.service.ports import ConnectRefusal, Session
 from platform_stub.store import accounts as account_rows
 from platform_stub.store import devices as device_rows
-from platform_stub.store.engine import open_store
 from tests.platform_stub.service.conftest import REAL_MS
-
-LATER_S = REAL_MS // 1000 + 3600
-
-
-class Radio:
-    """A broker without a network: keeps what is sent, in order."""
-
-    def __init__(self):
-        self.sent = []
-        self.closed = []
-
-    def publish(self, session, suffix, payload, qos, delivered=None):
-        self.sent.append((session.name, suffix, json.loads(payload)))
-        if delivered:
-            delivered()
-
-    def close(self, session):
-        self.closed.append(session.name)
-
-    def take(self):
-        sent, self.sent = self.sent, []
-        return sent
-
-
-class Field:
-    """A platform with one account and devices in the field."""
-
-    def __init__(self, platform, radio):
-        self.platform = platform
-        self.radio = radio
-        self.settled = []
-
-    async def prepare(self, count=2, **policy):
-        policy.setdefault("charging_date_ms", 0)
-        account = await self.write(
-            accounts.open_account, api.OpenAccount(policy=api.Policy(**policy), now_ms=REAL_MS)
-        )
-        self.account = account.account_id
-        await self.write(accounts.act, self.account, ev.Subscribe())
-        self.product = await self.write(catalogue.create_product, self.account, api.CreateProduct())
-        requests = [
-            api.RegisterDevice(name=f"d{at}", f_version="1.0", s_version="1.0") for at in range(count)
-        ]
-        registered = await self.write(catalogue.register, self.product.product_id, requests)
-        self.devices = registered.devices
-        self.package = await self.new_package("2.0")
-
-    async def new_package(self, target, kind=UpdateKind.FOTA):
-        package = await self.write(
-            catalogue.add_package,
-            self.product.product_id,
-            kind,
-            f"{kind.name}-{target}",
-            target,
-            b"0123456789",
-        )
-        return await self.write(catalogue.skip_verification, package.package_id)
-
-    async def write(self, use_case, *args):
-        return await self.platform.write(lambda tx: use_case(tx, *args))
-
-    def token(self, at=0, *, et_s=LATER_S):
-        device = self.devices[at]
-        return make_token(device.key, device_resource(device.product_id, device.name), et_s)
-
-    def connect(self, at=0) -> Session:
-        session = self.platform.uplink.connect(self.product.product_id, self.devices[at].name, self.token(at))
-        assert isinstance(session, Session)
-        return session
-
-    async def send(self, session, suffix, message):
-        done = asyncio.get_running_loop().create_future()
-        payload = message if isinstance(message, bytes) else json.dumps(message).encode()
-        self.platform.uplink.received(session, suffix, payload, done.set_result)
-        settled = await done
-        await asyncio.sleep(0)
-        return settled
-
-    async def status(self, session, tid, step, message_id="s"):
-        await self.send(session, topics.STATUS, {"id": message_id, "params": {"tid": tid, "step": step}})
-        return self.radio.take()[-1][2]["code"]
-
-    async def version(self, session, **versions):
-        await self.send(session, topics.VERSION, {"id": "v", "params": versions})
-        return self.radio.take()
-
-    async def task(self, at=(0,), package=None):
-        ids = [self.devices[i].device_id for i in at]
-        package = package or self.package
-        task = await self.write(
-            tasks.create, self.account, api.CreateTask(package_id=package.package_id, device_ids=ids)
-        )
-        for _ in range(3):
-            await asyncio.sleep(0)
-        return task
-
-    def state(self, task):
-        counts = self.platform.read(lambda conn: tasks.describe(conn, task.task_id)).jobs
-        return {name: getattr(counts, name) for name in counts.__struct_fields__ if getattr(counts, name)}
-
-    def device(self, at=0):
-        return self.platform.read(lambda conn: device_rows.load(conn, self.devices[at].device_id))
-
-
-@pytest.fixture
-async def field(tmp_path):
-    store = open_store(tmp_path / "data")
-    radio = Radio()
-    platform = Platform(store, lambda: REAL_MS)
-    platform.attach(radio)
-    field = Field(platform, radio)
-    await field.prepare()
-    yield field
-    await platform.close()
-    store.close()
-
-
-async def ready(field, at=0):
-    """Connect a device, subscribe it, and let it report its versions."""
-    session = field.connect(at)
-    field.platform.uplink.subscribed(session, True)
-    await field.version(session, f_version="1.0", s_version="1.0")
-    return session
+from tests.platform_stub.service.field import LATER_S, ready
 
 
 @pytest.mark.parametrize(
@@ -228,7 +103,7 @@ async def test_a_whole_update(field):
     task = await field.task()
     tid = field.radio.take()[-1][2]["params"]["tid"]
     assert await field.send(session, topics.INFORM_REPLY, {"id": str(tid), "code": 200})
-    granted = await field.platform.downloads.open(field.product.product_id, "d0", tid, field.token())
+    granted = await field.calls.open_download(field.caller(), tid)
     assert isinstance(granted, Granted)
     assert granted.content == b"0123456789"
     assert field.state(task) == {"downloading": 1}
@@ -240,7 +115,7 @@ async def test_a_whole_update(field):
     assert field.device().f_version == "2.0"
     assert field.device().s_version == "1.0"
     detail = field.platform.read(
-        lambda conn: catalogue.detail(conn, field.devices[0].device_id, field.platform.sessions)
+        lambda conn: life.detail(conn, field.devices[0].device_id, field.platform.sessions, REAL_MS)
     )
     assert [entry.what for entry in detail.timeline] == [
         "registered", "FOTA job to 2.0 created by task 1", "inform accepted", "download started",
@@ -350,11 +225,9 @@ async def test_arrears_hold_what_is_pending_until_they_are_cleared(field):
     await ready(field, 1)
     await field.task((0, 1))
     first, second = (message["params"]["tid"] for _, _, message in field.radio.take())
-    assert isinstance(
-        await field.platform.downloads.open(field.product.product_id, "d0", first, field.token(0)), Granted
-    )
+    assert isinstance(await field.calls.open_download(field.caller(), first), Granted)
     await field.write(accounts.act, field.account, ev.Post(amount_fen=-100, reason="bill"))
-    refused = await field.platform.downloads.open(field.product.product_id, "d1", second, field.token(1))
+    refused = await field.calls.open_download(field.caller(at=1), second)
     assert not isinstance(refused, Granted)
     session = field.platform.sessions.get(field.devices[1].device_id)
     assert [suffix for _, suffix, _ in await field.version(session, f_version="1.0")] == [

@@ -120,7 +120,7 @@ def damaged(folder):
         (foreign_files, "holds other files .holiday.jpg."),
         (foreign_database, "is a database of another program"),
         (no_database, "is not a SQLite database"),
-        (other_version, "has schema version 99, this ota-sim reads 1"),
+        (other_version, f"has schema version 99, this ota-sim reads {SCHEMA_VERSION}"),
         (damaged, "is damaged"),
     ],
 )

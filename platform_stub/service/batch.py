@@ -1,0 +1,347 @@
+"""Reports decided and written a batch at a time, those of MQTT and of HTTP alike.
+
+A batch is read with a few statements, decided one report after the other in their order, and written with a few
+more. Replies go out, and HTTP calls are settled, after the commit (decision 3). A job that is past its deadline
+expires before anything else is decided on it. Source: onenet-protocol, sections 3 to 5; P3, P10.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, assert_never
+
+from sqlalchemy import Connection
+
+from platform_stub.protocol import messages, topics
+from platform_stub.protocol.calls import FUSE, CallRefusal, Generation
+from platform_stub.protocol.codes import STEP_DOWNLOAD_FAILED, JobState, UpdateKind
+from platform_stub.protocol.ids import TaskId
+from platform_stub.rules import events as ev
+from platform_stub.rules import jobs as moves
+from platform_stub.rules.licensing import decide
+from platform_stub.rules.offers import Asked, Mismatch, find_mismatch
+from platform_stub.service import job_tokens
+from platform_stub.service.caseload import Caseload, Job
+from platform_stub.service.ports import Session
+from platform_stub.service.reports import (
+    STATE_REFUSALS,
+    STEP_REFUSALS,
+    Call,
+    Card,
+    Check,
+    InformAnswer,
+    Listening,
+    Origin,
+    Report,
+    Started,
+    Status,
+    Versions,
+)
+from platform_stub.service.sessions import JobFacts, Sessions
+from platform_stub.service.writer import Tx
+from platform_stub.store import accounts, devices, dialect, packages, tasks
+from platform_stub.store import jobs as job_rows
+
+Idle = Callable[[Session, UpdateKind, str], None]
+"""Called after the commit with a version that a device without an open job of its kind reported over MQTT."""
+
+
+class Batch:
+    """One batch of reports on its way into one transaction."""
+
+    def __init__(self, tx: Tx, sessions: Sessions, *, strict: bool = False, idle: Idle | None = None) -> None:
+        self._tx = tx
+        self._strict = strict
+        self._idle = idle
+        self._conn: Connection = tx.conn
+        self._sessions = sessions
+        self._cases = Caseload(tx)
+        self._versions: dict[int, tuple[str | None, str | None]] = {}
+        self._cards: dict[int, tuple[str, str]] = {}
+        self._moved: dict[int, int] = {}
+        self._notes: list[dict[str, Any]] = []
+        self._firmware: dict[int, str] = {}
+        self._software: dict[int, str] = {}
+        self._new_cards: dict[int, tuple[str, str]] = {}
+        self._ends: dict[int, int] = {}
+        self._issued: dict[int, int] = {}
+        self._tokens: list[dict[str, Any]] = []
+        self._tell: dict[Session, bool] = {}  # whether it asked by a version report
+
+    def apply(self, reports: Sequence[Report]) -> None:
+        """Read what the reports need, decide them in order, write what changed."""
+        self._load(reports)
+        for report in reports:
+            self._decide(report)
+        self._write()
+
+    def _load(self, reports: Sequence[Report]) -> None:
+        tids = {r.tid for r in reports if isinstance(r, Status | Started | InformAnswer) and r.tid}
+        askers = {r.origin.device_id for r in reports if isinstance(r, Versions | Listening | Check)}
+        self._cases.load(tids, askers)
+        self._versions = job_rows.load_versions(
+            self._conn, {r.origin.device_id for r in reports if isinstance(r, Versions | Check)}
+        )
+        self._cards = job_rows.load_cards(
+            self._conn, {r.origin.device_id for r in reports if isinstance(r, Card)}
+        )
+        tokens_for = {r.origin.device_id for r in reports if isinstance(r, Check) and _by_token(r.origin)}
+        self._issued = job_rows.load_issued(
+            self._conn, [job.tid for device_id in tokens_for for job in self._cases.of(device_id)]
+        )
+
+    def _expire(self, job: Job) -> None:
+        """Let a job expire whose deadline has passed, whether or not the clock's own round has come to it."""
+        if self._cases.is_overdue(job):
+            outcome = moves.signal(job.state, job.step, moves.Signal.EXPIRED)
+            assert isinstance(outcome, moves.Moved)
+            self._move(job, outcome, "expired")
+
+    def _decide(self, report: Report) -> None:
+        match report:
+            case Status():
+                self._decide_status(report)
+            case Versions():
+                self._decide_versions(report)
+            case Check():
+                self._decide_check(report)
+            case Started():
+                self._decide_start(report)
+            case Listening(origin=session):
+                self._tell.setdefault(session, False)
+            case InformAnswer():
+                self._decide_inform_answer(report)
+            case Card():
+                self._decide_card(report)
+            case _:
+                assert_never(report)
+
+    def _decide_status(self, report: Status) -> None:
+        job = self._cases.find(report.tid, report.origin.device_id)
+        if job is None:
+            self._answer(report.origin, topics.STATUS_REPLY, report.message_id, CallRefusal.NOT_FOUND)
+            return
+        self._expire(job)
+        outcome = moves.report(
+            job.state, job.step, report.step, hold=self._cases.hold(job), strict=self._strict
+        )
+        if isinstance(outcome, moves.StepRefusal):
+            self._answer(report.origin, topics.STATUS_REPLY, report.message_id, STEP_REFUSALS[outcome])
+            return
+        self._move(job, outcome, f"step {report.step}")
+        self._answer(report.origin, topics.STATUS_REPLY, report.message_id)
+
+    def _decide_start(self, report: Started) -> None:
+        call = report.origin
+        job = self._cases.find(report.tid, call.device_id)
+        if job is None:
+            call.refusal = CallRefusal.NOT_FOUND
+            return
+        self._expire(job)
+        outcome = moves.signal(job.state, job.step, moves.Signal.STARTED, hold=self._cases.hold(job))
+        if isinstance(outcome, moves.StepRefusal):
+            call.refusal = STATE_REFUSALS[outcome]
+            return
+        self._move(job, outcome, "download started")
+        call.refusal, call.state = None, job.state
+
+    def _decide_versions(self, report: Versions) -> None:
+        origin = report.origin
+        self._keep_versions(origin, report.f_version, report.s_version)
+        for job in self._cases.of(origin.device_id):
+            self._expire(job)
+            version = report.f_version if job.kind == UpdateKind.FOTA else report.s_version
+            if version == job.target:
+                self._reach_target(job)
+        self._answer(origin, topics.VERSION_REPLY, report.message_id)
+        if isinstance(origin, Session):
+            self._tx.then(setattr, origin, "present", True)
+            self._tell[origin] = True
+            if self._idle is not None:
+                self._tell_idle(self._idle, origin, report)
+        elif (session := self._sessions.get(origin.device_id)) is not None:
+            self._tell[session] = True
+
+    def _keep_versions(self, origin: Origin, f_version: str | None, s_version: str | None) -> None:
+        device_id = origin.device_id
+        stored = self._versions.get(device_id, (None, None))
+        known = (self._firmware.get(device_id, stored[0]), self._software.get(device_id, stored[1]))
+        reported = (f_version, s_version)
+        for at, (version, store) in enumerate(zip(reported, (self._firmware, self._software), strict=True)):
+            if version is not None and version != known[at]:
+                store[device_id] = version
+        merged = (f_version or known[0], s_version or known[1])
+        if merged != known:
+            self._note(origin, None, "version", f"FOTA {merged[0] or '-'}, SOTA {merged[1] or '-'}")
+
+    def _reach_target(self, job: Job) -> bool:
+        """Make a job a success whose device says that it runs the target."""
+        outcome = moves.signal(job.state, job.step, moves.Signal.TARGET_REPORTED, strict=self._strict)
+        if isinstance(outcome, moves.StepRefusal):
+            return False
+        self._move(job, outcome, "target version reported")
+        return True
+
+    def _tell_idle(self, idle: Idle, session: Session, report: Versions) -> None:
+        busy = {job.kind for job in self._cases.of(session.device_id) if job.state.is_open}
+        for kind, version in ((UpdateKind.FOTA, report.f_version), (UpdateKind.SOTA, report.s_version)):
+            if version is not None and kind not in busy:
+                self._tx.then(idle, session, kind, version)
+
+    def _decide_check(self, report: Check) -> None:
+        """Write what a check changes: the version, a job that it ends, a token. What to offer is read afterwards."""
+        call, asked = report.origin, report.asked
+        call.refusal = None
+        if asked is not None:
+            is_fota = report.kind is UpdateKind.FOTA
+            self._keep_versions(call, *((asked.version, None) if is_fota else (None, asked.version)))
+        for job in self._cases.of(call.device_id):
+            if job.kind != report.kind:
+                continue
+            self._expire(job)
+            if job.state.is_open and asked is not None:
+                call.refusal = self._judge_offer(job, asked, call.generation)
+            if job.state.is_open and call.refusal is None and _by_token(call):
+                self._issue(job, self._cases.account(call.account_id).now_ms)
+
+    def _judge_offer(self, job: Job, asked: Asked, generation: Generation) -> CallRefusal | None:
+        mismatch = find_mismatch(job.state, job.terms, asked)
+        if mismatch is None:
+            return None
+        if mismatch is Mismatch.AT_TARGET:
+            return CallRefusal.AT_TARGET if self._reach_target(job) else None
+        if self._cases.stop(job) is not None:
+            return None  # it is not offered at all
+        if generation is not Generation.FUSE:
+            outcome = moves.report(job.state, job.step, STEP_DOWNLOAD_FAILED)
+            assert isinstance(outcome, moves.Moved)
+            self._move(job, outcome, f"{mismatch.name.replace('_', ' ').lower()} mismatch")
+        is_model = mismatch is Mismatch.MODEL
+        return CallRefusal.MODEL_MISMATCH if is_model else CallRefusal.START_VERSION
+
+    def _issue(self, job: Job, now_ms: int) -> None:
+        """Give out a token for a job that is offered, unless the last one is still good."""
+        is_good = self._issued.get(job.tid, job_tokens.NEVER) > job_tokens.issued_after(now_ms)
+        if is_good or self._cases.stop(job) is not None:
+            return
+        self._issued[job.tid] = now_ms
+        self._tokens.append(
+            {
+                "token": job_tokens.new_token(),
+                "tid": job.tid,
+                "device_id": job.device_id,
+                "issued_ms": now_ms,
+            }
+        )
+
+    def _decide_inform_answer(self, report: InformAnswer) -> None:
+        job = self._cases.find(report.tid, report.origin.device_id)
+        if job is None:
+            return
+        accepted = report.code in {0, messages.ACCEPTED}
+        what = "inform accepted" if accepted else "inform refused"
+        self._note(report.origin, job.tid, what, None if accepted else f"code {report.code}")
+
+    def _decide_card(self, report: Card) -> None:
+        device_id = report.origin.device_id
+        known = self._new_cards.get(device_id) or self._cards.get(device_id, ("", ""))
+        card = (
+            known[0] if report.iccid is None else report.iccid,
+            known[1] if report.imsi is None else report.imsi,
+        )
+        if card != known:  # B9: a card is no part of what is charged
+            self._new_cards[device_id] = card
+            self._note(report.origin, None, "card replaced", f"ICCID {card[0] or '-'}, IMSI {card[1] or '-'}")
+        self._answer(report.origin, topics.PROPERTY_POST_REPLY, report.message_id)
+
+    def _move(self, job: Job, outcome: moves.Moved, what: str) -> None:
+        if not outcome.changed:
+            return
+        was, job.state, job.step = job.state, outcome.state, outcome.step
+        now_ms = self._cases.account(job.account_id).now_ms
+        self._moved[job.tid] = now_ms
+        detail = job.state.name.lower() if job.state is not was else None
+        self._notes.append(
+            {"device_id": job.device_id, "tid": job.tid, "at_ms": now_ms, "what": what, "detail": detail}
+        )
+        if job.state.is_open:
+            return
+        self._ends[job.task_id] = self._ends.get(job.task_id, 0) + 1
+        if job.state is JobState.SUCCESS:
+            self._succeed(job, now_ms)
+
+    def _succeed(self, job: Job, now_ms: int) -> None:
+        """Set the device's version to the target; verification and P3 hang on a success too."""
+        if job.kind == UpdateKind.FOTA:
+            self._firmware[job.device_id] = job.target
+        else:
+            self._software[job.device_id] = job.target
+        if job.verification:
+            packages.set_verification(self._conn, job.package_id, "passed")
+        account = self._cases.account(job.account_id).row
+        decision = decide(account.ledger, ev.CompleteFreeJob(), now_ms)
+        assert isinstance(decision, tuple)
+        for allocated in decision:
+            if isinstance(allocated, ev.Allocated) and not job_rows.is_entitled(self._conn, job.device_id):
+                self._grandfather(account, job, allocated, now_ms)
+
+    def _grandfather(
+        self, account: accounts.AccountRow, job: Job, allocated: ev.Allocated, now_ms: int
+    ) -> None:
+        dialect.choose(self._conn, [job.device_id])
+        policy = account.ledger.policy
+        tasks.bind(self._conn, account.account_id, TaskId(job.task_id), policy, allocated, now_ms)
+        tasks.count_grandfathered(self._conn, job.task_id)
+
+    def _tell_pending(self, session: Session, *, asked: bool) -> None:
+        """Tell a device of its pending jobs, once a batch: filled when it is present by then, empty otherwise.
+
+        A job that is announced by the account's webhook is told only to a device that asked.
+        """
+        pending = [
+            JobFacts(job.tid, job.kind, job.target, job.size_bytes, job.md5)
+            for job in self._cases.of(session.device_id)
+            if job.state is JobState.PENDING
+            and (asked or job.notification != "webhook")
+            and self._cases.stop(job) is None
+            and not self._cases.is_overdue(job)
+        ]
+        if pending:
+            self._tx.then(self._sessions.inform, session, pending)
+
+    def _note(self, origin: Origin, tid: int | None, what: str, detail: str | None) -> None:
+        now_ms = self._cases.account(origin.account_id).now_ms
+        self._notes.append(
+            {"device_id": origin.device_id, "tid": tid, "at_ms": now_ms, "what": what, "detail": detail}
+        )
+
+    def _answer(
+        self, origin: Origin, suffix: str, message_id: str, refusal: CallRefusal | None = None
+    ) -> None:
+        """Answer a session after the commit; an HTTP call takes it from where it waits."""
+        if isinstance(origin, Call):
+            origin.refusal = refusal
+            return
+        code, text = (messages.ACCEPTED, "success") if refusal is None else FUSE[refusal]
+        payload = messages.encode(messages.Reply(id=message_id, code=code, msg=text))
+        self._tx.then(self._sessions.publish, origin, suffix, payload)
+
+    def _write(self) -> None:
+        jobs = self._cases.jobs
+        job_rows.move(
+            self._conn,
+            [
+                {"b_tid": tid, "b_state": int(jobs[tid].state), "b_step": jobs[tid].step, "b_now": now_ms}
+                for tid, now_ms in self._moved.items()
+            ],
+        )
+        devices.note(self._conn, self._notes)
+        job_rows.set_versions(self._conn, self._firmware, self._software)
+        job_rows.set_cards(self._conn, self._new_cards)
+        job_rows.add_tokens(self._conn, self._tokens)
+        for task_id, count in self._ends.items():
+            self._tx.then(self._tx.effects.jobs_ended, task_id, count)
+        for session, asked in self._tell.items():
+            self._tell_pending(session, asked=asked)
+
+
+def _by_token(call: Call) -> bool:
+    return call.generation is Generation.SOUTH

@@ -1,0 +1,64 @@
+"""Where a job stands now, read from a look-up's row: what holds it, and whether its deadline has passed.
+
+The rows are those of `store.jobs.find_job` and `find_open`. Times are on the clock of the task's account.
+Source: P10; the deadline is the task's expiry and the time for which arrears held the job.
+"""
+
+from functools import lru_cache
+
+import msgspec
+from msgspec import Struct
+
+from platform_stub.protocol.codes import JobState
+from platform_stub.protocol.operator import Policy
+from platform_stub.rules.jobs import Hold, StepRefusal, ending, hold_of, is_overdue, stopped
+from platform_stub.rules.licensing import Ledger
+from platform_stub.store.accounts import hold_began
+from platform_stub.store.schema import AnyRow
+
+_STATES = {int(state): state for state in JobState}
+
+
+class Standing(Struct, frozen=True, kw_only=True, gc=False):
+    """A job's state and last step, what holds it, and whether it is past its deadline though still open."""
+
+    state: JobState
+    step: int | None
+    hold: Hold
+    is_overdue: bool
+
+    @property
+    def stop(self) -> StepRefusal | None:
+        """What keeps the job from being offered or started: its end, or its hold."""
+        return ending(self.state, self.step) or stopped(self.state, self.hold)
+
+
+def stand(row: AnyRow, real_ms: int) -> Standing:
+    """Read a row at a moment of real time."""
+    now_ms = real_ms + row.clock_offset_ms
+    state = _STATES[row.state]
+    in_arrears = row.balance_fen < 0
+    held_since_ms = hold_began(_ledger(row), row.held_since_ms, now_ms) if in_arrears else None
+    deadline_ms = row.expires_ms + (row.held_ms or 0)
+    return Standing(
+        state=state,
+        step=row.step,
+        hold=hold_of(
+            now_ms=now_ms,
+            starts_ms=row.starts_ms,
+            is_paused=row.paused_ms is not None,
+            in_arrears=held_since_ms is not None,
+        ),
+        is_overdue=is_overdue(state, now_ms=now_ms, deadline_ms=deadline_ms, held_since_ms=held_since_ms),
+    )
+
+
+def _ledger(row: AnyRow) -> Ledger:
+    return Ledger(
+        policy=_policy(row.policy), balance_fen=row.balance_fen, charging_date_ms=row.charging_date_ms
+    )
+
+
+@lru_cache(maxsize=64)
+def _policy(text: str) -> Policy:
+    return msgspec.json.decode(text, type=Policy)

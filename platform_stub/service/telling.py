@@ -1,0 +1,118 @@
+"""Telling connected devices of jobs that wait for them, a page at a time, while other work goes on.
+
+A task is told when it is new, when it starts, and when it goes on after a pause; an account's when arrears hold
+nothing back any more (P10). A device that comes later is told when it subscribes or reports (`batch`). A task that
+is announced by webhook is not told here.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Final, TypeVar
+
+from sqlalchemy import Connection
+
+from platform_stub.protocol.codes import JobState
+from platform_stub.rules.jobs import hold_of, stopped
+from platform_stub.service.sessions import JobFacts, Sessions
+from platform_stub.store import accounts, jobs, tasks
+from platform_stub.store.schema import AnyRow
+
+T = TypeVar("T")
+
+PAGE: Final = 500
+DEVICES_PER_SESSION: Final = 4
+"""With more devices a session than this, the sessions are gone through instead of the task's jobs."""
+TOLD_STATES: Final = (JobState.PENDING, JobState.DOWNLOADING)
+"""A download that a pause stopped is told again when the task goes on."""
+
+
+class Telling:
+    """Tells of jobs on the devices' sessions. `read` looks at the store, `clock` reads an account's clock."""
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        read: Callable[[Callable[[Connection], object]], object],
+        clock: Callable[[int], int],
+    ) -> None:
+        self._sessions = sessions
+        self._look = read
+        self._clock = clock
+        self._works: set[asyncio.Task[None]] = set()
+
+    def tell_task(self, task_id: int) -> None:
+        """Tell the connected devices of a task."""
+        if len(self._sessions):
+            self._spawn(self._tell_task(task_id), f"tell task {task_id}")
+
+    def tell_account(self, account_id: int) -> None:
+        """Tell an account's connected devices of their jobs."""
+        if len(self._sessions):
+            work = self._tell_sessions(lambda row: bool(row.account_id == account_id))
+            self._spawn(work, f"tell account {account_id}")
+
+    async def finish(self) -> None:
+        """Return when everything is told that was to be told by now."""
+        if self._works:
+            await asyncio.wait(list(self._works))
+
+    async def close(self) -> None:
+        """Stop telling."""
+        for work in self._works:
+            work.cancel()
+        await self.finish()
+
+    def _read(self, query: Callable[[Connection], T]) -> T:
+        return self._look(query)  # type: ignore[return-value]
+
+    def _spawn(self, work: Coroutine[None, None, None], name: str) -> None:
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._works.add(task)
+        task.add_done_callback(self._works.discard)
+
+    async def _tell_task(self, task_id: int) -> None:
+        task = self._read(lambda conn: tasks.load(conn, task_id))
+        assert task is not None
+        if task.device_count > DEVICES_PER_SESSION * len(self._sessions):
+            await self._tell_sessions(lambda row: bool(row.task_id == task_id))
+            return
+        for state in TOLD_STATES:
+            await self._tell_jobs(task_id, state)
+
+    async def _tell_jobs(self, task_id: int, state: JobState) -> None:
+        after = 0
+        while page := self._read(lambda conn: jobs.load_of_task(conn, task_id, state, after, PAGE)):  # noqa: B023 - read at once
+            self._inform(page)
+            after = page[-1].tid
+            await asyncio.sleep(0)
+
+    async def _tell_sessions(self, wanted: Callable[[AnyRow], bool]) -> None:
+        listening = [session.device_id for session in self._sessions.listening()]
+        for at in range(0, len(listening), PAGE):
+            ids = listening[at : at + PAGE]
+            rows = self._read(lambda conn: jobs.load_open_of_devices(conn, ids))  # noqa: B023 - read at once
+            self._inform([row for row in rows if row.state in TOLD_STATES and wanted(row)])
+            await asyncio.sleep(0)
+
+    def _inform(self, rows: Sequence[AnyRow]) -> None:
+        in_arrears = {
+            account_id: self._is_held(account_id) for account_id in {row.account_id for row in rows}
+        }
+        for row in rows:
+            session = self._sessions.get(row.device_id)
+            if session is None or row.notification == "webhook":
+                continue
+            hold = hold_of(
+                now_ms=self._clock(row.account_id),
+                starts_ms=row.starts_ms,
+                is_paused=row.paused_ms is not None,
+                in_arrears=in_arrears[row.account_id],
+            )
+            if stopped(JobState(row.state), hold) is None:
+                self._sessions.inform(
+                    session, [JobFacts(row.tid, row.kind, row.target, row.size_bytes, row.md5)]
+                )
+
+    def _is_held(self, account_id: int) -> bool:
+        row = self._read(lambda conn: accounts.load(conn, account_id))
+        return row is not None and row.ledger.holds_pending(self._clock(account_id))

@@ -1,0 +1,78 @@
+"""Which connected devices are told of which jobs, and when."""
+
+import pytest
+
+from platform_stub.protocol import operator as api
+from platform_stub.protocol import topics
+from platform_stub.rules import events as ev
+from platform_stub.service import catalogue, tasks, telling
+from platform_stub.store import webhooks
+from tests.platform_stub.service.field import ready
+
+
+def informed(field):
+    return [name for name, suffix, _ in field.radio.take() if suffix == topics.INFORM]
+
+
+async def told(field):
+    await field.platform.telling.finish()
+    return informed(field)
+
+
+async def test_a_task_by_webhook_is_told_to_a_device_that_asks_only(field):
+    """Section 7: whoever set the webhook notifies the devices."""
+    session = await ready(field)
+    await field.write(lambda tx: webhooks.save(tx.conn, field.account, "http://127.0.0.1:9/", "t", 0))
+    task = await field.task(notification="webhook")
+    await field.write(tasks.pause, task.task_id)
+    await field.write(tasks.resume, task.task_id)
+    await field.act(ev.Post(amount_fen=-1, reason="bill"))
+    await field.act(ev.Post(amount_fen=1, reason="paid"))
+    assert await told(field) == []
+    await field.version(session, f_version="1.0")
+    field.radio.take()
+    assert (await field.check()).target == "2.0"
+
+
+async def test_arrears_hold_a_resume_back(field):
+    """P10."""
+    await ready(field)
+    task = await field.task()
+    await field.write(tasks.pause, task.task_id)
+    await field.act(ev.Post(amount_fen=-1, reason="bill"))
+    informed(field)
+    await field.write(tasks.resume, task.task_id)
+    assert await told(field) == []
+    await field.act(ev.Post(amount_fen=1, reason="paid"))
+    assert await told(field) == ["d0"]
+
+
+async def test_the_end_of_a_hold_tells_nothing_of_a_paused_task(field):
+    await ready(field)
+    task = await field.task()
+    await field.write(tasks.pause, task.task_id)
+    await field.act(ev.Post(amount_fen=-1, reason="bill"))
+    informed(field)
+    await field.act(ev.Post(amount_fen=1, reason="paid"))
+    assert await told(field) == []
+
+
+@pytest.mark.parametrize(("per_session", "page"), [(0, 1), (4, 1), (4, 500)])
+async def test_large_and_small_tasks_are_told_alike(field, monkeypatch, per_session, page):
+    """By the sessions or by the task's jobs, in pages of any size: each connected device once, nobody else."""
+    monkeypatch.setattr(telling, "DEVICES_PER_SESSION", per_session)
+    monkeypatch.setattr(telling, "PAGE", page)
+    requests = [api.RegisterDevice(name=f"m{at}", f_version="1.0") for at in range(8)]
+    added = await field.write(catalogue.register, field.product.product_id, requests)
+    field.devices = added.devices
+    for at in range(5):
+        await ready(field, at)
+    informed(field)
+    await field.task(range(3, 8))
+    assert sorted(await told(field)) == ["m3", "m4"]
+
+
+async def test_without_sessions_nothing_is_looked_up(field):
+    await field.task()
+    assert await told(field) == []
+    assert field.platform.sessions.informs_sent == 0
