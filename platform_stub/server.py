@@ -18,7 +18,11 @@ from typing import Final, Literal, Self
 from aiohttp import web
 
 from platform_stub.api.app import make_app
+from platform_stub.api.device_http import DeviceHttp
+from platform_stub.api.http_limits import LIMITS, HttpLimits
+from platform_stub.api.http_server import HttpRunner, HttpServer
 from platform_stub.broker.embedded import EmbeddedBroker
+from platform_stub.broker.limits import STRICT, Limits
 from platform_stub.broker.port import Broker, bind_fault
 from platform_stub.protocol.errors import EnvironmentFault, UsageFault
 from platform_stub.service.platform import Platform
@@ -28,7 +32,6 @@ from platform_stub.store.engine import DATABASE_NAME, open_store
 BROKERS: Final = ("embedded", "amqtt")
 BACKLOG: Final = 4096
 PORT_MAX: Final = 65_535
-KEEPALIVE_S: Final = 75.0
 SHUTDOWN_S: Final = 1.0
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -40,7 +43,7 @@ class Stub:
     """The platform stub. `data` is its folder, kept between starts; without it a temporary one is used.
 
     `http` and `mqtt` are (host, port), port 0 for any free one; HTTP listens on loopback only, until there are
-    access keys. `strict` takes the documentation's narrower reading.
+    access keys. `strict` takes the documentation's narrower reading. `limits` is how long HTTP waits for a peer.
     EnvironmentFault: a port is taken, or the folder is in use, foreign or damaged.
     """
 
@@ -52,6 +55,7 @@ class Stub:
         data: Path | None = None,
         broker: BrokerName = "embedded",
         strict: bool = False,
+        limits: HttpLimits = LIMITS,
         real_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         if broker not in BROKERS:
@@ -66,11 +70,12 @@ class Stub:
                 f"HTTP on {http[0]}: the operator API has no access keys yet and binds to loopback only"
             )
         self._http, self._mqtt, self._data, self.broker_name = http, mqtt, data, broker
-        self._real_ms, self._strict = real_ms, strict
+        self._real_ms, self._strict, self._limits = real_ms, strict, limits
         self._stack = contextlib.AsyncExitStack()
         self.platform: Platform
         self.broker: Broker
         self.http_address: Address
+        self.http: HttpServer
         self.mqtt_address: Address
         self.database: Path
 
@@ -106,20 +111,21 @@ class Stub:
         self.database = folder / DATABASE_NAME
         self.platform = Platform(store, self._real_ms, strict=self._strict)
         self._stack.push_async_callback(self.platform.close)
-        self.broker = _make_broker(self.broker_name, self.platform.uplink, *self._mqtt)
+        limits = STRICT if self._strict else Limits()
+        self.broker = _make_broker(self.broker_name, self.platform.uplink, *self._mqtt, limits)
         self.platform.attach(self.broker)
         await self.broker.start()
         self._stack.push_async_callback(self.broker.stop)
         self.mqtt_address = self.broker.address
         await self._start_http()
+        self.platform.webhooks.start()
 
     async def _start_http(self) -> None:
-        runner = web.AppRunner(
+        runner = HttpRunner(
             make_app(self.platform),
-            access_log=None,
-            keepalive_timeout=KEEPALIVE_S,
+            DeviceHttp(self.platform),
+            self._limits,
             shutdown_timeout=SHUTDOWN_S,
-            handle_signals=False,
         )
         await runner.setup()
         self._stack.push_async_callback(runner.cleanup)
@@ -130,16 +136,18 @@ class Stub:
             raise bind_fault(host, port, exc, "HTTP") from exc
         if not runner.addresses:
             raise EnvironmentFault("HTTP has no socket: too few file descriptors (ulimit -n)")
+        assert isinstance(runner.server, HttpServer)
+        self.http = runner.server
         bound_host, bound_port = runner.addresses[0][:2]
         self.http_address = (bound_host, bound_port)
 
 
-def _make_broker(name: BrokerName, uplink: Uplink, host: str, port: int) -> Broker:
+def _make_broker(name: BrokerName, uplink: Uplink, host: str, port: int, limits: Limits) -> Broker:
     if name == "embedded":
-        return EmbeddedBroker(uplink, host, port)
+        return EmbeddedBroker(uplink, host, port, limits)
     from platform_stub.broker.amqtt_broker import AmqttBroker  # noqa: PLC0415 - amqtt is an extra
 
-    return AmqttBroker(uplink, host, port)
+    return AmqttBroker(uplink, host, port, limits)
 
 
 def raise_descriptor_limit() -> int:

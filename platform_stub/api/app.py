@@ -1,4 +1,4 @@
-"""The HTTP application: the operator's routes behind a guard, and the devices' routes.
+"""The operator's HTTP application: its routes behind a guard. Devices' calls never come here (`device_http`).
 
 Until access keys exist the operator's API answers only requests that name this machine: it binds to loopback,
 and a foreign Host or Origin (a page in a browser, a rebound name) is refused.
@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from platform_stub.api import fuse
 from platform_stub.api.call import Call, Refused, answer, take
 from platform_stub.api.openapi import document
-from platform_stub.api.operations import OPERATIONS, Operation
+from platform_stub.api.operation import Operation
+from platform_stub.api.operations import OPERATIONS
 from platform_stub.protocol.operator import ErrorCode
 from platform_stub.service.answers import Rejection, malformed
 from platform_stub.service.idempotency import Done, find
@@ -32,7 +32,6 @@ def make_app(platform: Platform) -> web.Application:
     for operation in OPERATIONS:
         app.router.add_route(operation.method, operation.path, _handler(platform, operation))
     app.router.add_get("/openapi.json", _openapi)
-    app.router.add_route("*", fuse.PREFIX + "{tail:.*}", fuse.make_handler(platform.downloads))
     app.router.add_route("*", "/{tail:.*}", _unknown)
     return app
 

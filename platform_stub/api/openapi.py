@@ -6,10 +6,12 @@ from typing import Any
 
 import msgspec
 
-from platform_stub.api.operations import OPERATIONS, Operation
+from platform_stub.api.operation import Operation
+from platform_stub.api.operations import OPERATIONS
 from platform_stub.protocol.operator import ErrorBody
 
 _REF = "#/components/schemas/{name}"
+_NUMBERS = frozenset({"after", "before", "limit", "wait_ms"})
 
 
 @cache
@@ -69,6 +71,20 @@ def _operation_id(op: Operation) -> str:
     return f"{op.method.lower()}_{words}"
 
 
+def _query(op: Operation) -> dict[str, dict[str, Any]]:
+    """Describe what the query may hold, by name."""
+    if op.query_type is None:
+        return {
+            name: {"schema": {"type": "integer", "minimum": 0} if name in _NUMBERS else {"type": "string"}}
+            for name in op.query
+        }
+    schema = msgspec.json.schema(op.query_type)["$defs"][op.query_type.__name__]
+    return {
+        name: {"schema": described, "required": name in schema["required"]}
+        for name, described in schema["properties"].items()
+    }
+
+
 def _parameters(op: Operation) -> list[dict[str, Any]]:
     named = [
         {
@@ -79,7 +95,7 @@ def _parameters(op: Operation) -> list[dict[str, Any]]:
         }
         for name in re.findall(r"{(\w+)}", op.path)
     ]
-    asked = [{"name": name, "in": "query", "schema": {"type": "string"}} for name in op.query]
+    asked = [{"name": name, "in": "query", **described} for name, described in _query(op).items()]
     key = {
         "name": "Idempotency-Key",
         "in": "header",

@@ -173,6 +173,8 @@ async def test_many_creations_at_once_never_take_more_than_there_is(client):
         ("POST", "/v1/accounts/1/tasks", {"package_id": 1, "device_ids": [2**63]}, 400, "malformed", "$.device_ids"),
         ("POST", "/v1/accounts", {"policy": {"free_devices": 2**63}}, 400, "malformed", "free_devices"),
         ("POST", "/v1/accounts/1/products", {"product_id": "abc\n"}, 400, "malformed", "product_id"),
+        ("POST", "/v1/accounts/1/products", {"product_id": "south"}, 400, "malformed", "south is a word"),
+        ("POST", "/v1/accounts/1/products", {"product_id": "devInfo"}, 400, "malformed", "devInfo is a word"),
         ("PUT", "/v1/accounts/1/clock", {"advance_ms": 2**53}, 400, "malformed", "at most"),
         ("GET", "/v1/accounts/01", None, 404, "not_found", "account '01'"),
         ("PUT", "/v1/accounts/1/clock", {}, 400, "malformed", "to_ms or advance_ms"),
@@ -283,8 +285,216 @@ async def test_the_document_describes_every_route(client, stub):
     assert len(ids) == len(set(ids))
 
 
+async def test_the_document_describes_an_upload_s_query(client):
+    document = await client.ok("GET", "/openapi.json")
+    upload = document["paths"]["/v1/products/{product}/packages"]["post"]
+    query = {named["name"]: named for named in upload["parameters"] if named["in"] == "query"}
+    required = {name for name, named in query.items() if named["required"]}
+    assert required == {"kind", "name", "target"}
+    assert set(query) - required == {"file", "manufacturer", "model", "start_version"}
+    assert query["kind"]["schema"]["enum"] == ["FOTA", "SOTA"]
+
+
 async def test_a_body_that_is_too_large_is_refused(client):
     from platform_stub.api.app import BODY_MAX_BYTES
 
     status, answer = await client("POST", "/v1/accounts", b" " * (BODY_MAX_BYTES + 1))
     assert (status, answer["code"]) == (400, "malformed")
+
+
+async def upload(client, product, query, content=b"content"):
+    path = f"/v1/products/{product}/packages?{query}"
+    return await client("POST", path, content, media="application/octet-stream")
+
+
+async def test_a_package_s_upload_says_what_it_is(client):
+    base, product, *_ = await client.shop()
+    query = "kind=SOTA&name=mcu&target=7&file=mcu%20v7.rar&manufacturer=101&model=10101&start_version=6"
+    status, package = await upload(client, product, query)
+    assert status == 201
+    assert (package["file_name"], package["start_version"]) == ("mcu v7.rar", "6")
+    assert (package["manufacturer"], package["model"]) == ("101", "10101")
+    assert (await client.ok("GET", f"{base}/packages"))["packages"][-1] == package
+    assert await client.ok("GET", f"/v1/packages/{package['package_id']}") == package
+
+
+@pytest.mark.parametrize(
+    ("query", "content", "says"),
+    [
+        ("kind=FOTA&name=q&target=3&file=a.exe", b"x", ".zip, .rar or .bin"),
+        ("kind=FOTA&name=q&target=3&file=..%2Fa.bin", b"x", ".zip, .rar or .bin"),
+        ("kind=FOTA&name=q&target=3&file=", b"x", "$.file"),
+        ("kind=FOTA&name=q&target=3&start_version=3", b"x", "start_version"),
+        ("kind=FOTA&name=q&target=3&start_version=a%20b", b"x", "$.start_version"),
+        ("kind=FOTA&name=q&target=3&manufacturer=", b"x", "$.manufacturer"),
+        ("kind=FOTA&name=q&target=3&model=a%0Ab", b"x", "$.model"),
+        ("kind=TOTA&name=q&target=3", b"x", "$.kind"),
+        ("kind=FOTA&name=&target=3", b"x", "$.name"),
+        ("kind=FOTA&name=123456789012345678901&target=3", b"x", "$.name"),
+        ("kind=FOTA&name=q&target=123456789012345678901", b"x", "$.target"),
+        ("kind=FOTA&name=q", b"x", "target"),
+        ("kind=FOTA&name=q&target=3", b"", "1 to"),
+        ("kind=FOTA&name=q&target=3&colour=red", b"x", "colour"),
+    ],
+)
+async def test_a_wrong_upload_is_malformed(client, query, content, says):
+    base, product, *_ = await client.shop()
+    status, answer = await upload(client, product, query, content)
+    assert (status, answer["code"]) == (400, "malformed")
+    assert says in answer["message"]
+    assert len((await client.ok("GET", f"{base}/packages"))["packages"]) == 1
+
+
+async def test_a_package_of_30_megabytes_is_taken_and_one_byte_more_is_not(client):
+    _, product, *_ = await client.shop()
+    size = 30 * 2**20
+    status, package = await upload(client, product, "kind=FOTA&name=big&target=3", bytes(size))
+    assert (status, package["size_bytes"]) == (201, size)
+    status, answer = await upload(client, product, "kind=FOTA&name=huge&target=3", bytes(size + 1))
+    assert (status, answer["code"]) == (400, "malformed")
+
+
+async def test_a_task_with_all_it_can_say(client):
+    base, _, ids, order = await client.shop()
+    now_ms = (await client.ok("GET", f"{base}/clock"))["now_ms"]
+    del order["device_ids"]
+    said = {
+        "scope": "all", "start_versions": ["1.0", None], "name": "night", "start_at_ms": now_ms + 3_600_000,
+        "expires_after_ms": 120_000, "retry": {"count": 3, "interval_s": 30}, "signal": 15, "battery": 60,
+    }  # fmt: skip
+    task = await client.ok("POST", f"{base}/tasks", order | said)
+    shown = await client.ok("GET", f"/v1/tasks/{task['task_id']}")
+    assert shown == task
+    kept = {"scope", "start_versions", "name", "retry", "signal", "battery"}
+    assert {name: shown[name] for name in kept} == {name: said[name] for name in kept}
+    assert (shown["starts_ms"], shown["expires_ms"] - shown["starts_ms"]) == (said["start_at_ms"], 120_000)
+    assert (shown["state"], shown["notification"], shown["deducted"]) == ("not_started", "platform", 3)
+    assert (await client.ok("GET", f"{base}/tasks"))["tasks"] == [task]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"scope": "all"}, "device_ids"),
+        ({"scope": "some"}, "$.scope"),
+        ({"device_ids": None}, "device_ids"),
+        ({"start_versions": []}, "$.start_versions"),
+        ({"start_versions": ["a b"]}, "$.start_versions[0]"),
+        ({"start_at_ms": 1}, "start_at_ms"),
+        ({"start_at_ms": -1}, "$.start_at_ms"),
+        ({"expires_after_ms": 59_999}, "$.expires_after_ms"),
+        ({"expires_after_ms": 10**12}, "$.expires_after_ms"),
+        ({"retry": {"count": 0}}, "$.retry.count"),
+        ({"retry": {"count": 3, "interval_s": 0}}, "$.retry.interval_s"),
+        ({"signal": 101}, "$.signal"),
+        ({"battery": -1}, "$.battery"),
+        ({"notification": "pigeon"}, "$.notification"),
+        ({"colour": "red"}, "colour"),
+    ],
+)
+async def test_a_wrong_order_is_malformed_and_costs_nothing(client, change, says):
+    base, _, _, order = await client.shop()
+    before = await client.ok("GET", f"{base}/journal")
+    status, answer = await client("POST", f"{base}/tasks", order | change)
+    assert (status, answer["code"]) == (400, "malformed")
+    assert says in answer["message"]
+    assert await client.ok("GET", f"{base}/journal") == before
+
+
+async def test_an_order_by_webhook_without_one_is_a_conflict(client):
+    base, _, _, order = await client.shop()
+    status, answer = await client("POST", f"{base}/tasks", order | {"notification": "webhook"})
+    assert (status, answer["code"]) == (409, "conflict")
+    assert "webhook" in answer["message"]
+
+
+async def test_a_task_of_nobody_is_a_conflict(client):
+    base, _, _, order = await client.shop()
+    request = {"package_id": order["package_id"], "scope": "all", "start_versions": ["9"]}
+    status, answer = await client("POST", f"{base}/tasks", request)
+    assert (status, answer["code"]) == (409, "conflict")
+
+
+async def test_a_task_is_paused_resumed_and_stopped(client):
+    """I6: none of it is a line of the journal."""
+    base, _, _, order = await client.shop()
+    path = f"/v1/tasks/{(await client.ok('POST', f'{base}/tasks', order))['task_id']}"
+    before = await client.ok("GET", f"{base}/journal")
+    assert (await client.ok("POST", f"{path}/pause"))["state"] == "paused"
+    status, answer = await client("POST", f"{path}/pause")
+    assert (status, answer["code"]) == (409, "conflict")
+    assert (await client.ok("POST", f"{path}/resume"))["state"] == "upgrading"
+    first, *_ = (await client.ok("GET", f"{path}/jobs"))["jobs"]
+    cancelled = await client.ok("POST", f"/v1/jobs/{first['tid']}/cancellation")
+    assert cancelled == first | {"state": "cancelled", "updated_ms": cancelled["updated_ms"]}
+    status, answer = await client("POST", f"/v1/jobs/{first['tid']}/cancellation")
+    assert (status, answer["code"]) == (409, "conflict")
+    stopped = await client.ok("POST", f"{path}/cancellation")
+    assert (stopped["state"], stopped["jobs"]["cancelled"]) == ("stopped", 3)
+    assert await client.ok("GET", f"{base}/journal") == before
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/tasks/99/pause", None),
+        ("/v1/tasks/99/resume", None),
+        ("/v1/tasks/x/pause", None),
+        ("/v1/jobs/99/cancellation", None),
+        ("/v1/jobs/-1/cancellation", None),
+        ("/v1/packages/99/auto-add", {"auto_add": None}),
+        ("/v1/products/none/versions", None),
+    ],
+)
+async def test_what_is_not_there_is_not_found(client, path, body):
+    method = "PUT" if path.endswith("auto-add") else "GET" if path.endswith("versions") else "POST"
+    status, answer = await client(method, path, body)
+    assert (status, answer["code"]) == (404, "not_found")
+
+
+async def test_a_policy_is_put_and_taken_off(client):
+    _, _, _, order = await client.shop()
+    path = f"/v1/packages/{order['package_id']}"
+    policy = {"start_versions": ["0.9", "1.0"]}
+    assert (await client.ok("PUT", f"{path}/auto-add", {"auto_add": policy}))["auto_add"] == policy
+    assert (await client.ok("GET", path))["auto_add"] == policy
+    assert (await client.ok("PUT", f"{path}/auto-add", {"auto_add": {}}))["auto_add"] == {
+        "start_versions": None
+    }
+    assert (await client.ok("PUT", f"{path}/auto-add", {"auto_add": None}))["auto_add"] is None
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"auto_add": 1}, {"auto_add": {"start_versions": []}}, {"auto_add": {"x": 1}}, "{"]
+)
+async def test_a_wrong_policy_is_malformed(client, body):
+    _, _, _, order = await client.shop()
+    status, answer = await client("PUT", f"/v1/packages/{order['package_id']}/auto-add", body)
+    assert (status, answer["code"]) == (400, "malformed")
+
+
+async def test_versions_are_distributed(client):
+    _, product, *_ = await client.shop()
+    shown = await client.ok("GET", f"/v1/products/{product}/versions")
+    assert shown == {
+        "f_versions": [{"version": "1.0", "devices": 3}],
+        "s_versions": [{"version": None, "devices": 3}],
+    }
+
+
+async def test_an_advance_expires_what_is_due_on_the_way(client):
+    base, _, _, order = await client.shop()
+    task = await client.ok("POST", f"{base}/tasks", order)
+    later = order | {"start_at_ms": task["created_ms"] + 3_600_000}
+    await client.ok("PUT", f"{base}/clock", {"advance_ms": 599_000})
+    assert (await client.ok("GET", f"/v1/tasks/{task['task_id']}"))["state"] == "upgrading"
+    await client.ok("PUT", f"{base}/clock", {"advance_ms": 1_000})
+    ended = await client.ok("GET", f"/v1/tasks/{task['task_id']}?wait_ms=60000")
+    assert (ended["state"], ended["jobs"]["failed"]) == ("finished", 3)
+    jobs = await client.ok("GET", f"/v1/tasks/{task['task_id']}/jobs?state=failed")
+    assert {job["step"] for job in jobs["jobs"]} == {208}
+    assert all(job["updated_ms"] - task["expires_ms"] < 60_000 for job in jobs["jobs"])
+    again = await client.ok("POST", f"{base}/tasks", later)
+    assert (again["state"], again["deducted"]) == ("not_started", 0)
+    await client.ok("PUT", f"{base}/clock", {"to_ms": later["start_at_ms"]})
+    assert (await client.ok("GET", f"/v1/tasks/{again['task_id']}"))["state"] == "upgrading"
