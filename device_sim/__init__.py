@@ -4,14 +4,15 @@ from device_sim import Fleet, read_devices_csv
 """
 
 from device_sim.core.effects import JobEnded, Outcome
-from device_sim.core.profile import Fault, Profile
+from device_sim.core.profile import FLOWS, Fault, Flow, Profile
 from device_sim.errors import DeviceFileFault, FleetError, FleetFailed
 from device_sim.fleet import Fleet
 from device_sim.identity import Identity, read_devices_csv, write_devices_csv
-from device_sim.snapshot import DeviceView, FleetSnapshot, TraceEntry
+from device_sim.snapshot import DeviceView, FleetSnapshot, FlowSnapshot, TraceEntry
 from device_sim.target import Endpoint, Target
 
 __all__ = [
+    "FLOWS",
     "DeviceFileFault",
     "DeviceView",
     "Endpoint",
@@ -20,6 +21,8 @@ __all__ = [
     "FleetError",
     "FleetFailed",
     "FleetSnapshot",
+    "Flow",
+    "FlowSnapshot",
     "Identity",
     "JobEnded",
     "Outcome",

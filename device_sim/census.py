@@ -10,7 +10,7 @@ from typing import Final
 from device_sim.agent import Agent
 
 REFUSALS_UNTIL_HOPELESS: Final = 3
-"""CONNACKs in a row that refuse a device for good; after them nobody waits for it any longer."""
+"""CONNACKs, or calls, in a row that refuse a device for good; after them nobody waits for it any longer."""
 
 
 class Census:
@@ -29,7 +29,7 @@ class Census:
         """Count an agent again after an event."""
         device = agent.device
         flags = (
-            device.is_present,
+            agent.is_present,
             device.is_busy,
             device.card_unposted,
             agent.refusals >= REFUSALS_UNTIL_HOPELESS,
@@ -37,8 +37,15 @@ class Census:
         counted = agent.counted
         if flags == counted:
             return
-        self.present += flags[0] - counted[0]
-        self.busy += flags[1] - counted[1]
+        flow = agent.counters
+        if flags[0] is not counted[0]:
+            change = flags[0] - counted[0]
+            self.present += change
+            flow.present += change
+        if flags[1] is not counted[1]:
+            change = flags[1] - counted[1]
+            self.busy += change
+            flow.busy += change
         self.cards_unposted += flags[2] - counted[2]
         self.hopeless += flags[3] - counted[3]
         agent.counted = flags

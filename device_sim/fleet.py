@@ -13,24 +13,37 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Final, Self
 
 from device_sim.agent import Agent
 from device_sim.census import Census
-from device_sim.core.events import CardReplaced, FaultSet, PowerOn
-from device_sim.core.profile import Fault, Profile
+from device_sim.core.events import FaultSet
+from device_sim.core.profile import FLOWS, Fault, Flow, Profile
 from device_sim.core.state import Link
 from device_sim.errors import FleetError, FleetFailed
+from device_sim.http_agent import FuseAgent, SouthAgent, StudioAgent
 from device_sim.identity import Identity, check_identities
-from device_sim.snapshot import Counters, DeviceView, FleetSnapshot, Trace, TraceEntry
+from device_sim.mqtt_agent import MqttAgent
+from device_sim.snapshot import (
+    Counters,
+    DeviceView,
+    FleetSnapshot,
+    Trace,
+    TraceEntry,
+    add_up,
+    show_flow,
+)
 from device_sim.target import Endpoint, Target, claim_descriptors, resolve, source_addresses
 from device_sim.transport.alarm import Alarm
-from device_sim.transport.dialler import Dialler
+from device_sim.transport.dialler import Address, Dialler
 from device_sim.transport.http import HttpPool
 from platform_stub.protocol.errors import EnvironmentFault, UsageFault
 
 CLOSE_S: Final = 5.0
+_AGENTS: Final[Mapping[Flow, type[MqttAgent | FuseAgent | StudioAgent | SouthAgent]]] = MappingProxyType(
+    {agent.flow: agent for agent in (MqttAgent, FuseAgent, StudioAgent, SouthAgent)}
+)
 _NAMED_MAX: Final = 5
 
 
@@ -39,10 +52,11 @@ def _real_ms() -> int:
 
 
 class Fleet:
-    """Devices that connect to one platform.
+    """Devices that speak to one platform, each over the flow of its identity, or else of the profile.
 
-    `now_ms` is account time, by which tokens are signed. `connects_in_flight` and `downloads_in_flight` bound what
-    the fleet asks of the platform at once. UsageFault: a device is there twice, or its key is no key.
+    `now_ms` is account time, by which tokens are signed. `connects_in_flight`, `downloads_in_flight` and
+    `calls_in_flight` bound what the fleet asks of the platform at once. UsageFault: a device is there twice, or its
+    key is no key.
     """
 
     def __init__(
@@ -55,20 +69,25 @@ class Fleet:
         now_ms: Callable[[], int] = _real_ms,
         connects_in_flight: int = 80,
         downloads_in_flight: int = 64,
+        calls_in_flight: int = 64,
     ) -> None:
-        if connects_in_flight < 1 or downloads_in_flight < 1:
-            raise UsageFault("connects_in_flight and downloads_in_flight: at least 1 is wanted")
+        if min(connects_in_flight, downloads_in_flight, calls_in_flight) < 1:
+            raise UsageFault(
+                "connects_in_flight, downloads_in_flight and calls_in_flight: at least 1 is wanted"
+            )
         self.seed = seed
         self.profile = profile if profile is not None else Profile()
         self.account_ms = now_ms
-        self.counters = Counters()
         self.alarm: Alarm
         self.dialler: Dialler
         self.pool: HttpPool
+        self.calls: HttpPool
+        self._counters: dict[Flow, Counters] = {flow: Counters() for flow in FLOWS}
         self._target = target
         self._mqtt_host = ""
         self._connects_in_flight = connects_in_flight
         self._downloads_in_flight = downloads_in_flight
+        self._calls_in_flight = calls_in_flight
         self._identities = list(identities)
         check_identities(self._identities)
         self._agents: dict[int, Agent] = {}
@@ -80,18 +99,13 @@ class Fleet:
 
     async def __aenter__(self) -> Self:
         """Begin to connect. EnvironmentFault: too few descriptors, or an address that does not resolve."""
-        self._claim(len(self._identities))
+        self._claim(self._identities)
         mqtt, http = await resolve(self._target.mqtt_address), await resolve(self._target.http_address)
         self.alarm = Alarm(asyncio.get_running_loop())
         self._mqtt_host = mqtt[0]
         self.dialler = Dialler(mqtt, self._connects_in_flight)
-        self.pool = HttpPool(
-            http,
-            self._downloads_in_flight,
-            alarm=self.alarm,
-            timeout_ms=self.profile.http_timeout_ms,
-            crashed=lambda error: self.crash(None, error),
-        )
+        self.pool = self._make_pool(http, self._downloads_in_flight)
+        self.calls = self._make_pool(http, self._calls_in_flight)
         self._started_ms = self.alarm.now_ms()
         self._is_open = True
         self._enlist(self._identities)
@@ -106,6 +120,7 @@ class Fleet:
         self._switch_off(list(self._agents.values()))
         self._agents.clear()
         self.pool.stop()
+        self.calls.stop()
         self.dialler.stop()
         self.alarm.stop()
         await self._census.settle(CLOSE_S)
@@ -115,7 +130,7 @@ class Fleet:
     # what a test waits for
 
     async def ready(self, timeout_s: float) -> None:
-        """Wait until every device is present: connected, subscribed, its version report answered.
+        """Wait until every device is present: its version report was answered.
 
         FleetError when they are not in time, or when all that are missing are refused again and again; it names how
         many, and why the first of them are not.
@@ -131,7 +146,7 @@ class Fleet:
 
         await census.wait(settled, timeout_s)
         if census.present < len(self._agents):
-            raise FleetError(self._behind("not ready", lambda agent: not agent.device.is_present))
+            raise FleetError(self._behind("not ready", lambda agent: not agent.is_present))
 
     async def idle(self, timeout_s: float) -> None:
         """Wait until no device has a job under way and nothing is unanswered; FleetError when it takes too long."""
@@ -148,11 +163,12 @@ class Fleet:
     async def replace_cards(self, cards: Mapping[int, tuple[str, str]], timeout_s: float) -> None:
         """Put new cards in, (ICCID, IMSI) by device ID: the devices go offline, come back, and post them (B9).
 
-        Returns when the last post was answered; FleetError when that takes too long.
+        Returns when the last post was answered; FleetError when that takes too long. There is no such post over
+        HTTP: those devices have the card and go on, and the platform does not learn of it.
         """
         for agent in self._find(cards):
             iccid, imsi = cards[agent.identity.device_id]
-            agent.handle(CardReplaced(iccid, imsi), self.alarm.now_ms())
+            agent.replace_card(iccid, imsi)
         if not await self._census.wait(lambda: not self._census.cards_unposted, timeout_s):
             raise FleetError(
                 self._behind("without an answer to their card", lambda a: a.device.card_unposted)
@@ -162,7 +178,7 @@ class Fleet:
         """Let more devices come. UsageFault for one that is there already."""
         more = list(identities)
         check_identities([agent.identity for agent in self._agents.values()] + more)
-        self._claim(len(more))
+        self._claim(more)
         self._enlist(more)
 
     async def remove(self, device_ids: Iterable[int]) -> None:
@@ -170,7 +186,8 @@ class Fleet:
         leaving = self._find(device_ids)
         self._switch_off(leaving)
         for agent in leaving:
-            self._agents.pop(agent.identity.device_id, None)
+            if self._agents.pop(agent.identity.device_id, None) is not None:
+                agent.counters.devices -= 1
             self._trace.forget(agent.identity.device_id)
         self._census.wake()
         await asyncio.sleep(0)  # the sockets close in the next turn
@@ -179,28 +196,33 @@ class Fleet:
 
     def snapshot(self) -> FleetSnapshot:
         """Count everything."""
-        counters, census = self.counters, self._census
+        census, counted = self._census, self._counters.values()
         links = Counter(agent.device.link for agent in self._agents.values())
         return FleetSnapshot(
             devices=len(self._agents),
             connected=links[Link.REPORTING] + links[Link.PRESENT],
             present=census.present,
             busy=census.busy,
-            informs=counters.informs,
-            jobs_started=counters.jobs_started,
-            jobs_succeeded=counters.jobs_succeeded,
-            jobs_failed=counters.jobs_failed,
-            jobs_ended=counters.jobs_ended,
-            failed_steps=dict(counters.failed_steps),
+            informs=sum(each.informs for each in counted),
+            jobs_started=sum(each.jobs_started for each in counted),
+            jobs_succeeded=sum(each.jobs_succeeded for each in counted),
+            jobs_failed=sum(each.jobs_failed for each in counted),
+            jobs_ended=sum(each.jobs_ended for each in counted),
+            failed_steps=add_up(each.failed_steps for each in counted),
             downloads=self.pool.answers if self._started_ms else 0,
             downloaded_bytes=self.pool.body_bytes if self._started_ms else 0,
-            reconnects=counters.reconnects,
-            connect_failures=counters.connect_failures,
-            refused=dict(counters.refused),
-            messages_sent=counters.messages_sent,
-            messages_received=counters.messages_received,
-            repeats=counters.repeats,
+            reconnects=sum(each.reconnects for each in counted),
+            connect_failures=sum(each.connect_failures for each in counted),
+            refused=add_up(each.refused for each in counted),
+            messages_sent=sum(each.messages_sent for each in counted),
+            messages_received=sum(each.messages_received for each in counted),
+            repeats=sum(each.repeats for each in counted),
             notes=self._trace.count,
+            flows={
+                flow: show_flow(each)
+                for flow, each in self._counters.items()
+                if each.devices or each.jobs_started or each.calls
+            },
         )
 
     def device(self, device_id: int) -> DeviceView:
@@ -211,6 +233,7 @@ class Fleet:
             device_id=device_id,
             product_id=identity.product_id,
             name=identity.name,
+            flow=agent.flow,
             link=device.link.name.lower(),
             stage=device.stage.name.lower(),
             f_version=device.f_version,
@@ -257,23 +280,45 @@ class Fleet:
         if isinstance(error, EnvironmentFault):
             self._failure = error
         else:
-            where = f"at device {agent.identity.device_id}" if agent is not None else "in a download"
+            where = f"at device {agent.identity.device_id}" if agent is not None else "in an HTTP answer"
             self._failure = FleetFailed(f"the fleet stopped {where}: {type(error).__name__}: {error}")
             self._failure.__cause__ = error
         self.alarm.stop()
         self.dialler.stop()
         self.pool.stop()
+        self.calls.stop()
         for each in self._agents.values():
-            if each.link is not None:
-                each.link.abort()
+            each.abort()
         self._census.fail(self._failure)
 
     def _enlist(self, identities: Sequence[Identity]) -> None:
         now_ms = self.alarm.now_ms()
-        self.dialler.sources = source_addresses(self._mqtt_host, len(self._agents) + len(identities))
         for identity in identities:
-            agent = self._agents[identity.device_id] = Agent(self, identity)
-            agent.handle(PowerOn(), now_ms)
+            flow = self._flow_of(identity)
+            counters = self._counters[flow]
+            counters.devices += 1
+            self._agents[identity.device_id] = _AGENTS[flow](self, identity, counters)
+        self.dialler.sources = source_addresses(self._mqtt_host, self._connections)
+        for identity in identities:
+            self._agents[identity.device_id].arrive(now_ms)
+
+    @property
+    def _connections(self) -> int:
+        """How many devices hold a connection over MQTT, or will."""
+        return len(self._agents) if self.profile.inform else self._counters["mqtt"].devices
+
+    def _flow_of(self, identity: Identity) -> Flow:
+        return identity.flow if identity.flow is not None else self.profile.flow
+
+    def _make_pool(self, address: Address, size: int) -> HttpPool:
+        return HttpPool(
+            address,
+            size,
+            name=self._target.http_address[0],
+            alarm=self.alarm,
+            timeout_ms=self.profile.http_timeout_ms,
+            crashed=lambda error: self.crash(None, error),
+        )
 
     def _switch_off(self, agents: Iterable[Agent]) -> None:
         for agent in agents:
@@ -282,11 +327,13 @@ class Fleet:
             except Exception as exc:  # noqa: BLE001 - it is passed on, and stops the fleet
                 self.crash(agent, exc)
 
-    def _claim(self, more: int) -> None:
+    def _claim(self, more: Iterable[Identity]) -> None:
+        """Make room for a connection each over MQTT, and for the pools."""
         shared = not isinstance(self._target, Endpoint)
-        downloads = 0 if self._is_open else self._downloads_in_flight
-        unconnected = len(self._agents) - self._census.sockets
-        claim_descriptors(more + max(unconnected, 0), downloads, shared=shared)
+        pooled = 0 if self._is_open else self._downloads_in_flight + self._calls_in_flight
+        connecting = sum(1 for each in more if self.profile.inform or self._flow_of(each) == "mqtt")
+        unconnected = self._connections - self._census.sockets
+        claim_descriptors(connecting + max(unconnected, 0), pooled, shared=shared)
 
     def _find(self, device_ids: Iterable[int]) -> list[Agent]:
         wanted = list(device_ids)

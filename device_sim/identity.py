@@ -1,7 +1,7 @@
 """Who a device is, and the CSV in which fleets are kept.
 
-Columns: device_id, product_id, name, key, iccid, imsi, f_version, s_version. The first four must be there; every
-cell is text, so leading zeros stay. A file's mistakes are told all at once, as `file:line: column: ...`.
+Columns: device_id, product_id, name, key, iccid, imsi, f_version, s_version, flow, product_key. The first four must be
+there; every cell is text, so leading zeros stay. A file's mistakes are told all at once, as `file:line: column: ...`.
 """
 
 import csv
@@ -14,6 +14,7 @@ from typing import Final, Self
 import msgspec
 from msgspec import Struct
 
+from device_sim.core.profile import FLOWS, Flow
 from device_sim.errors import DeviceFileFault
 from platform_stub.protocol import messages, operator
 from platform_stub.protocol.errors import UsageFault
@@ -21,7 +22,10 @@ from platform_stub.protocol.token import decode_key
 
 
 class Identity(Struct, frozen=True, kw_only=True, gc=False):
-    """What a device is made of before it does anything. `key` is base64 and signs its tokens."""
+    """What a device is made of before it does anything. `key` is base64 and signs its tokens.
+
+    `flow` None: the profile's. `product_key` signs instead of `key` in flow south, where it is given.
+    """
 
     device_id: int
     product_id: str
@@ -31,20 +35,36 @@ class Identity(Struct, frozen=True, kw_only=True, gc=False):
     imsi: str = ""
     f_version: str | None = None
     s_version: str | None = None
+    flow: Flow | None = None
+    product_key: str = ""
 
     @classmethod
     def of(cls, device: operator.Device) -> Self:
         """Take over a device as the operator API shows it."""
-        return cls(**{name: getattr(device, name) for name in cls.__struct_fields__})
+        return cls(**{name: getattr(device, name) for name in cls.__struct_fields__ if name not in OWN})
 
     def __repr__(self) -> str:
         # The key opens connections: it stays out of logs.
         return f"Identity(device_id={self.device_id}, product_id={self.product_id!r}, name={self.name!r})"
 
 
-COLUMNS: Final = ("device_id", "product_id", "name", "key", "iccid", "imsi", "f_version", "s_version")
+OWN: Final = ("flow", "product_key")
+"""What the platform does not know of a device, or does not show; columns that a file need not have."""
+
+COLUMNS: Final = (
+    "device_id",
+    "product_id",
+    "name",
+    "key",
+    "iccid",
+    "imsi",
+    "f_version",
+    "s_version",
+    *OWN,
+)
 REQUIRED: Final = COLUMNS[:4]
 _NUMBER_DIGITS_MAX: Final = 18
+_FLOWS: Final[Mapping[str, Flow]] = MappingProxyType({flow: flow for flow in FLOWS})
 
 
 def read_devices_csv(source: Path | str, text: str | None = None) -> list[Identity]:
@@ -79,11 +99,17 @@ def read_devices_csv(source: Path | str, text: str | None = None) -> list[Identi
 
 def write_devices_csv(path: Path | str, identities: Iterable[Identity]) -> None:
     """Write a fleet; `read_devices_csv` gives the same identities back."""
+    devices = list(identities)
+    columns = [
+        column
+        for column in COLUMNS
+        if column not in OWN or any(getattr(identity, column) for identity in devices)
+    ]
     with Path(path).open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for identity in identities:
-            cells = (getattr(identity, column) for column in COLUMNS)
+        writer.writerow(columns)
+        for identity in devices:
+            cells = (getattr(identity, column) for column in columns)
             writer.writerow(["" if cell is None else cell for cell in cells])
 
 
@@ -92,10 +118,20 @@ def check_identities(identities: Iterable[Identity]) -> None:
     seen: dict[object, int] = {}
     for at, identity in enumerate(identities, start=1):
         faults = _duplicates(identity, at, seen, "device")
-        if not faults and (fault := _key_fault(identity.key)):
-            faults = [f"key: {fault}"]
+        faults += _value_faults(identity)
         if faults:
             raise UsageFault(f"device {identity.device_id} ({at}. of the list): {faults[0]}")
+
+
+def _value_faults(identity: Identity) -> Iterator[str]:
+    """What can't be used of an identity that did not come out of a CSV: keys, and what stands in an HTTP request."""
+    checked = ["key", "product_key", "flow"]
+    if identity.flow != "mqtt":
+        checked += ["product_id", "name", "f_version", "s_version"]
+    for column in checked:
+        value = getattr(identity, column)
+        if (value or column == "key") and (fault := _CHECKS[column](value)):
+            yield f"{column}: {fault}"
 
 
 def _load(path: Path) -> str:
@@ -151,6 +187,8 @@ def _read_row(header: list[str], row: list[str], faults: list[str]) -> Identity 
         imsi=cells.get("imsi", ""),
         f_version=cells.get("f_version") or None,
         s_version=cells.get("s_version") or None,
+        flow=_FLOWS.get(cells.get("flow", "")),
+        product_key=cells.get("product_key", ""),
     )
 
 
@@ -181,6 +219,10 @@ def _key_fault(cell: str) -> str:
     return ""
 
 
+def _flow_fault(cell: str) -> str:
+    return "" if cell in _FLOWS else f"{cell!r} is none of {', '.join(FLOWS)}"
+
+
 def _as(kind: object, expected: str) -> Callable[[str], str]:
     def check(cell: str) -> str:
         try:
@@ -202,5 +244,7 @@ _CHECKS: Final[Mapping[str, Callable[[str], str]]] = MappingProxyType(
         "imsi": _as(messages.CardNumber, "up to 32 letters and digits"),
         "f_version": _as(messages.Version, "1-20 of A-Z a-z 0-9 _ . -"),
         "s_version": _as(messages.Version, "1-20 of A-Z a-z 0-9 _ . -"),
+        "flow": _flow_fault,
+        "product_key": _key_fault,
     }
 )

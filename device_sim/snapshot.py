@@ -1,6 +1,7 @@
 """What a fleet shows of itself: counts, a view of one device, and the first things that went wrong."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -11,8 +12,11 @@ TRACE_ENTRIES_MAX: Final = 200
 
 @dataclass(slots=True)
 class Counters:
-    """What has happened so far. Written by the fleet's own modules only."""
+    """What has happened so far to the devices of one flow. Written by the fleet's own modules only."""
 
+    devices: int = 0
+    present: int = 0  # now
+    busy: int = 0  # now
     informs: int = 0
     jobs_started: int = 0
     jobs_succeeded: int = 0
@@ -25,7 +29,25 @@ class Counters:
     messages_sent: int = 0
     messages_received: int = 0
     repeats: int = 0
-    notes: int = 0
+    calls: int = 0
+    calls_answered: int = 0
+    calls_refused: dict[int, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowSnapshot:
+    """The devices of one flow at one moment. `calls_refused` counts by the code of that generation."""
+
+    devices: int
+    present: int
+    busy: int
+    jobs_started: int
+    jobs_succeeded: int
+    jobs_failed: int
+    jobs_ended: int
+    calls: int  # HTTP requests but for downloads, repeated ones included; 0 over MQTT
+    calls_answered: int
+    calls_refused: Mapping[int, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,9 +56,9 @@ class FleetSnapshot:
 
     devices: int
     connected: int
-    present: int  # connected, subscribed, and their version report was answered
+    present: int  # their version report was answered, and the platform has not been lost since
     busy: int  # with a job under way, or something unanswered
-    informs: int
+    informs: int  # over MQTT; a device that speaks HTTP asks
     jobs_started: int
     jobs_succeeded: int
     jobs_failed: int
@@ -44,13 +66,45 @@ class FleetSnapshot:
     failed_steps: Mapping[int, int]
     downloads: int  # ranges answered
     downloaded_bytes: int
-    reconnects: int
+    reconnects: int  # over HTTP: calls in vain of a device that was in
     connect_failures: int
     refused: Mapping[int, int]
     messages_sent: int
     messages_received: int
-    repeats: int  # sent again for want of a reply
+    repeats: int  # sent or called again for want of a reply
     notes: int  # how much went wrong in all; `Fleet.trace` has the first of it
+    flows: Mapping[
+        str, FlowSnapshot
+    ]  # of the flows that have had a device, in the order mqtt, fuse, studio, south
+
+    @property
+    def calls_refused(self) -> int:
+        """How many HTTP calls were refused for the device's token, or for the device itself."""
+        return sum(sum(flow.calls_refused.values()) for flow in self.flows.values())
+
+
+def show_flow(counters: Counters) -> FlowSnapshot:
+    """Take the counts of one flow as they are now."""
+    return FlowSnapshot(
+        devices=counters.devices,
+        present=counters.present,
+        busy=counters.busy,
+        jobs_started=counters.jobs_started,
+        jobs_succeeded=counters.jobs_succeeded,
+        jobs_failed=counters.jobs_failed,
+        jobs_ended=counters.jobs_ended,
+        calls=counters.calls,
+        calls_answered=counters.calls_answered,
+        calls_refused=dict(counters.calls_refused),
+    )
+
+
+def add_up(counts: Iterable[Mapping[int, int]]) -> dict[int, int]:
+    """Add what several flows have counted, key by key."""
+    total: Counter[int] = Counter()
+    for each in counts:
+        total.update(each)
+    return dict(total)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,13 +114,14 @@ class DeviceView:
     device_id: int
     product_id: str
     name: str
+    flow: str
     link: str
     stage: str
     f_version: str | None
     s_version: str | None
     iccid: str
     imsi: str
-    tid: int | None  # of the job under way
+    tid: int | None  # of the job under way; 0 in generation A
     last_job: JobEnded | None
     last_error: str
 

@@ -11,8 +11,10 @@ from typing import Any, Final
 import msgspec
 from msgspec import UNSET
 
-from device_sim.core import link, reports
-from device_sim.core.effects import Effect, Noted, Send, StopFetch
+from device_sim.core import answers, link, reports
+from device_sim.core.answers import Answer
+from device_sim.core.download import Download
+from device_sim.core.effects import Effect, Noted, Outcome, Send, StopFetch
 from device_sim.core.events import (
     Answered,
     CardReplaced,
@@ -28,8 +30,9 @@ from device_sim.core.events import (
     Received,
     Tick,
 )
-from device_sim.core.job_moves import JOB_MOVES, Replied, begin_next, move_job
-from device_sim.core.state import JOBS_WAITING_MAX, Link, Stage, State
+from device_sim.core.job_moves import JOB_MOVES, Replied, begin, move_job
+from device_sim.core.state import JOBS_WAITING_MAX, Job, Link, Stage, State
+from device_sim.core.talker import Talker
 from device_sim.core.wheel import NEVER
 from platform_stub.protocol import messages, topics
 from platform_stub.protocol.codes import UpdateKind
@@ -48,8 +51,8 @@ class ContractViolation(Exception):
     """The shell sent an event that can't happen in this state."""
 
 
-class Device(State):
-    """One simulated device. Not thread-safe; time is monotonic milliseconds."""
+class Device(Talker):
+    """One simulated device that speaks MQTT. Not thread-safe; time is monotonic milliseconds."""
 
     __slots__ = ()
 
@@ -69,14 +72,40 @@ class Device(State):
         job_move(self, self.job, event, now_ms, out)
         return out
 
+    # what its job needs (`talker.Talker`)
 
-def _power_on(state: State, _: PowerOn, now_ms: int, out: list[Effect]) -> None:
+    def tell_step(self, job: Job, step: int, now_ms: int, out: list[Effect]) -> None:
+        """Send it; it waits for the link when there is none."""
+        reports.report_step(self, job, step, now_ms, out)
+
+    def tell_version(self, now_ms: int, out: list[Effect]) -> None:
+        """Send both versions."""
+        reports.report_version(self, now_ms, out)
+
+    def restart(self, back_ms: int, out: list[Effect]) -> None:
+        """Disconnect, and connect again then."""
+        link.go_offline(self, back_ms, out)
+
+    def asks_first(self, _: int, __: list[Effect]) -> bool:
+        """Ask nothing: the inform has said it all."""
+        return False
+
+    def renew(self, job: Job, why: str, _: int, __: list[Effect]) -> None:
+        """Never asked for: jobs over MQTT have no token."""
+        raise ContractViolation(f"device {self.device_id}: no token to renew for job {job.tid} ({why})")
+
+    def job_over(self, _: Outcome, now_ms: int, out: list[Effect]) -> None:
+        """Take up the job that has waited longest, if there is one."""
+        _begin_next(self, now_ms, out)
+
+
+def _power_on(state: Talker, _: PowerOn, now_ms: int, out: list[Effect]) -> None:
     link.start(state, now_ms)
     if state.link_due_ms <= now_ms:
         link.connect(state, out)
 
 
-def _power_off(state: State, _: PowerOff, now_ms: int, out: list[Effect]) -> None:
+def _power_off(state: Talker, _: PowerOff, now_ms: int, out: list[Effect]) -> None:
     link.go_offline(state, now_ms, out)
     if state.stage is Stage.FETCHING:
         out.append(StopFetch())
@@ -86,7 +115,7 @@ def _power_off(state: State, _: PowerOff, now_ms: int, out: list[Effect]) -> Non
     state.card_unposted = False
 
 
-def _tick(state: State, _: Tick, now_ms: int, out: list[Effect]) -> None:
+def _tick(state: Talker, _: Tick, now_ms: int, out: list[Effect]) -> None:
     if state.link >= Link.REPORTING:
         reports.repeat_due(state, now_ms, out)
     elif state.link is Link.WAITING and state.link_due_ms <= now_ms:
@@ -94,7 +123,7 @@ def _tick(state: State, _: Tick, now_ms: int, out: list[Effect]) -> None:
     move_job(state, _TICK, now_ms, out)
 
 
-def _link_up(state: State, _: LinkUp, now_ms: int, out: list[Effect]) -> None:
+def _link_up(state: Talker, _: LinkUp, now_ms: int, out: list[Effect]) -> None:
     """Report the versions, which makes the device present; then say again what had no answer."""
     state.link = Link.REPORTING
     reports.report_version(state, now_ms, out)
@@ -104,23 +133,23 @@ def _link_up(state: State, _: LinkUp, now_ms: int, out: list[Effect]) -> None:
     move_job(state, _LINK_UP, now_ms, out)
 
 
-def _link_down(state: State, event: LinkDown, now_ms: int, _: list[Effect]) -> None:
+def _link_down(state: Talker, event: LinkDown, now_ms: int, _: list[Effect]) -> None:
     link.back_off(state, now_ms, refused=event.refused)
 
 
-def _card_replaced(state: State, event: CardReplaced, now_ms: int, out: list[Effect]) -> None:
+def _card_replaced(state: Talker, event: CardReplaced, now_ms: int, out: list[Effect]) -> None:
     state.iccid, state.imsi = event.iccid, event.imsi
     state.card_unposted, state.card_report = True, None
     link.go_offline(state, now_ms + state.profile.card_swap_ms, out)
 
 
-def _fault_set(state: State, event: FaultSet, _: int, __: list[Effect]) -> None:
+def _fault_set(state: Talker, event: FaultSet, _: int, __: list[Effect]) -> None:
     fault = event.fault
     state.fault_step = 0 if fault is None else fault.step
     state.fault_times = 0 if fault is None else fault.times
 
 
-def _received(state: State, event: Received, now_ms: int, out: list[Effect]) -> None:
+def _received(state: Talker, event: Received, now_ms: int, out: list[Effect]) -> None:
     handler = _HANDLERS.get(event.suffix)
     if handler is None:
         out.append(Noted(f"a message on {event.suffix}, which means nothing to a device"))
@@ -131,26 +160,46 @@ def _received(state: State, event: Received, now_ms: int, out: list[Effect]) -> 
         out.append(Noted(f"{event.suffix}: {fault}"))
 
 
-def _informed(state: State, payload: bytes, now_ms: int, out: list[Effect]) -> None:
+def _informed(state: Talker, payload: bytes, now_ms: int, out: list[Effect]) -> None:
     inform = messages.decode(payload, messages.Inform)
     params = inform.params
     if params.tid is UNSET:
-        out.append(_inform_reply(inform.id, messages.ACCEPTED))
+        out.append(inform_reply(inform.id, messages.ACCEPTED))
         if state.version_report is None:  # it is on its way, or this makes the platform tell what there is
             reports.report_version(state, now_ms, out)
         return
     fault = _inform_fault(params)
     if fault or len(state.waiting) >= JOBS_WAITING_MAX:
-        out.append(_inform_reply(inform.id, INFORM_REFUSED))
+        out.append(inform_reply(inform.id, INFORM_REFUSED))
         out.append(Noted(f"inform of job {params.tid} refused: {fault or 'too many jobs wait'}"))
         return
-    out.append(_inform_reply(inform.id, messages.ACCEPTED))
+    out.append(inform_reply(inform.id, messages.ACCEPTED))
     if not _is_known(state, params.tid):
         state.waiting += (params,)
-        begin_next(state, now_ms, out)
+        _begin_next(state, now_ms, out)
 
 
-def _inform_reply(message_id: str, code: int) -> Send:
+def _begin_next(state: Talker, now_ms: int, out: list[Effect]) -> None:
+    """Take up the job that has waited longest, if there is one and none is under way."""
+    if state.job is None and state.waiting:
+        params, *rest = state.waiting
+        state.waiting = tuple(rest)
+        begin(state, _job_of(params, state.profile.chunk_bytes), now_ms, out)
+
+
+def _job_of(params: messages.InformParams, chunk_bytes: int) -> Job:
+    assert isinstance(params.tid, int)
+    assert isinstance(params.type, int)
+    assert isinstance(params.target, str)
+    assert isinstance(params.size, int)
+    assert isinstance(params.md5, str)
+    assert isinstance(params.url, str)
+    download = Download(size_bytes=params.size, md5=params.md5, chunk_bytes=chunk_bytes)
+    return Job(params.tid, UpdateKind(params.type), params.target, params.url, download)
+
+
+def inform_reply(message_id: str, code: int) -> Send:
+    """Say yes or no to an inform."""
     return Send(topics.INFORM_REPLY, messages.encode(messages.InformReply(id=message_id, code=code)))
 
 
@@ -178,7 +227,7 @@ def _inform_fault(params: messages.InformParams) -> str:
     return ""
 
 
-def _version_replied(state: State, payload: bytes, now_ms: int, out: list[Effect]) -> None:
+def _version_replied(state: Talker, payload: bytes, now_ms: int, out: list[Effect]) -> None:
     reply, report = messages.decode(payload, messages.Reply), state.version_report
     if report is None or not reports.is_answer(report, reply):
         return
@@ -191,14 +240,15 @@ def _version_replied(state: State, payload: bytes, now_ms: int, out: list[Effect
         state.present_since_ms = now_ms
 
 
-def _status_replied(state: State, payload: bytes, now_ms: int, out: list[Effect]) -> None:
+def _status_replied(state: Talker, payload: bytes, now_ms: int, out: list[Effect]) -> None:
     reply = messages.decode(payload, messages.Reply)
     if reports.is_answer(state.status_report, reply):
         state.status_report = None
-        move_job(state, Replied(reply.code, reply.msg), now_ms, out)
+        meaning = answers.MQTT.get(reply.code, Answer.REFUSED)
+        move_job(state, Replied(meaning, reply.code, reply.msg), now_ms, out)
 
 
-def _card_replied(state: State, payload: bytes, _: int, out: list[Effect]) -> None:
+def _card_replied(state: Talker, payload: bytes, _: int, out: list[Effect]) -> None:
     reply, report = messages.decode(payload, messages.Reply), state.card_report
     if report is None or not reports.is_answer(report, reply):
         return
@@ -208,7 +258,7 @@ def _card_replied(state: State, payload: bytes, _: int, out: list[Effect]) -> No
     state.card_report, state.card_unposted = None, False
 
 
-_HANDLERS: Mapping[str, Callable[[State, bytes, int, list[Effect]], None]] = MappingProxyType(
+_HANDLERS: Mapping[str, Callable[[Talker, bytes, int, list[Effect]], None]] = MappingProxyType(
     {
         topics.INFORM: _informed,
         topics.STATUS_REPLY: _status_replied,

@@ -25,6 +25,7 @@ class Verdict(Enum):
     TRY_AGAIN = auto()
     ENDED = auto()  # the job is over for the platform: no failure is reported
     GIVE_UP = auto()
+    RENEW = auto()  # the job's token is not good any more; generation A
 
 
 _ERRNO_VERDICTS: Mapping[str, Verdict] = MappingProxyType(
@@ -42,12 +43,47 @@ _ERRNO_VERDICTS: Mapping[str, Verdict] = MappingProxyType(
 )
 
 
+class Telling(Enum):
+    """Where a download's answer says that it failed."""
+
+    HEADER = auto()  # `Ota-Errno`, which every good answer has too: generation C
+    BOTH = auto()  # generation B
+    BODY = auto()  # one byte, without a Content-Length: generation A
+
+
+BODY_VERDICTS: Mapping[bytes, tuple[Verdict, str]] = MappingProxyType(
+    {
+        b"1": (Verdict.GIVE_UP, "not found"),
+        b"2": (Verdict.GIVE_UP, "size mismatch"),
+        b"3": (Verdict.GIVE_UP, "bad token"),
+        b"4": (Verdict.TRY_AGAIN, "storage"),
+        b"5": (Verdict.GIVE_UP, "parameter"),
+        b"6": (Verdict.GIVE_UP, "limit of an NB cell"),
+    }
+)
+"""What the one byte of a failed download means, generations A and B; a device reports 107 on the first three."""
+
+
 class Download:
     """The bookkeeping of one download."""
 
-    __slots__ = ("_hasher", "_stop", "chunk_bytes", "furthest", "md5", "position", "size_bytes")
+    __slots__ = (
+        "_failure",
+        "_hasher",
+        "_stop",
+        "chunk_bytes",
+        "furthest",
+        "md5",
+        "position",
+        "size_bytes",
+        "telling",
+    )
 
-    def __init__(self, *, size_bytes: int, md5: str, chunk_bytes: int) -> None:
+    def __init__(
+        self, *, size_bytes: int, md5: str, chunk_bytes: int, telling: Telling = Telling.HEADER
+    ) -> None:
+        self.telling = telling
+        self._failure: bytes | None = None  # the body of an answer that can only be a failure
         self.size_bytes = size_bytes
         self.md5 = md5.lower()
         self.chunk_bytes = chunk_bytes
@@ -69,15 +105,21 @@ class Download:
     def next_range(self) -> tuple[int, int]:
         """Give the bytes to ask for, [start:stop]."""
         self._stop = 0
+        self._failure = None
         return self.position, min(self.position + self.chunk_bytes, self.size_bytes)
 
     def judge(self, answer: Answered) -> tuple[Verdict, str]:
         """Say whether the answer's body is wanted, and why not. The whole file, unasked, begins the download anew."""
-        if answer.ota_errno is None:
-            again = answer.status >= _SERVER_ERRORS
-            what = f"HTTP {answer.status}" if answer.status >= _ERRORS else "no Ota-Errno in the answer"
-            return Verdict.TRY_AGAIN if again else Verdict.GIVE_UP, what
-        if answer.ota_errno != "0":
+        if answer.ota_errno is None or self.telling is Telling.BODY:
+            if answer.status >= _ERRORS:
+                again = answer.status >= _SERVER_ERRORS
+                return Verdict.TRY_AGAIN if again else Verdict.GIVE_UP, f"HTTP {answer.status}"
+            if self.telling is not Telling.HEADER and self._is_failure(answer):
+                self._failure = b""
+                return Verdict.TAKE, ""
+            if self.telling is not Telling.BODY:
+                return Verdict.GIVE_UP, "no Ota-Errno in the answer"
+        elif answer.ota_errno != "0":
             verdict = _ERRNO_VERDICTS.get(answer.ota_errno, Verdict.GIVE_UP)
             return verdict, f"Ota-Errno {answer.ota_errno}"
         if answer.status == _PARTIAL:
@@ -85,17 +127,29 @@ class Download:
         elif answer.status == _OK:
             fault = self._whole_fault(answer)
         else:
-            fault = f"HTTP {answer.status} with Ota-Errno 0"
+            fault = f"HTTP {answer.status} for a download"
         return (Verdict.TRY_AGAIN, fault) if fault else (Verdict.TAKE, "")
 
     def take(self, data: bytes | memoryview) -> bool:
         """Take the next bytes; False, and nothing taken, when they are more than the answer announced."""
+        if self._failure is not None:
+            self._failure += data
+            return len(self._failure) <= 1
         position = self.position + len(data)
         if position > self._stop:
             return False
         self._hasher.update(data)
         self.position = position
         return True
+
+    def conclude(self) -> tuple[Verdict, str]:
+        """Say what an answer means that came to its end and did not give what was asked for."""
+        if self._failure is None:
+            return Verdict.TRY_AGAIN, "fewer bytes than announced"
+        verdict, text = BODY_VERDICTS.get(self._failure, (Verdict.TRY_AGAIN, "neither a part nor an error"))
+        if self._failure == b"3" and self.telling is Telling.BODY:
+            verdict = Verdict.RENEW
+        return verdict, f"{text} ({self._failure.decode('latin-1')!r} instead of the package)"
 
     def gain(self) -> bool:
         """Whether bytes have come that were never there before; asked once after each answer."""
@@ -111,6 +165,10 @@ class Download:
     def digest_matches(self) -> bool:
         """Whether the bytes are those of the inform."""
         return self._hasher.hexdigest() == self.md5
+
+    @staticmethod
+    def _is_failure(answer: Answered) -> bool:
+        return answer.length is None and answer.content_range is None
 
     def _part_fault(self, answer: Answered) -> str:
         match = _CONTENT_RANGE.fullmatch(answer.content_range or "")

@@ -21,6 +21,7 @@ class Purpose(IntEnum):
     START = 1
     BACKOFF = 2
     DOWNLOAD = 3
+    POLL = 4
 
 
 def draw(seed: int, device_id: int, purpose: Purpose, counter: int) -> int:

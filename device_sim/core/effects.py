@@ -29,6 +29,34 @@ class Fetch(Struct, frozen=True, gc=False):
     stop: int
 
 
+class Call(Struct, frozen=True, gc=False):
+    """Ask the platform over HTTP; `CallAnswered` or `CallFailed` follows. `again`: it was asked before."""
+
+    method: str
+    path: str
+    body: bytes
+    again: bool = False
+
+
+class StopCall(Struct, frozen=True, gc=False):
+    """The answer is not wanted; no event of this call follows."""
+
+
+class CallRefused(Struct, frozen=True, gc=False):
+    """The platform accepts this device's token no more, or does not know the device."""
+
+    code: int
+    text: str
+
+
+class CallsAccepted(Struct, frozen=True, gc=False):
+    """A call was answered after the platform had refused the device."""
+
+
+class Ring(Struct, frozen=True, gc=False):
+    """A device that works over HTTP was told over MQTT: it has to ask."""
+
+
 class StopFetch(Struct, frozen=True, gc=False):
     """The rest of the answer is not wanted; no event of this fetch follows."""
 
@@ -44,7 +72,7 @@ class Outcome(Enum):
 class JobStarted(Struct, frozen=True, gc=False):
     """A job was taken up."""
 
-    tid: int
+    tid: int  # 0 in generation A, whose jobs have a token only
 
 
 class JobEnded(Struct, frozen=True, gc=False):
@@ -62,4 +90,18 @@ class Noted(Struct, frozen=True, gc=False):
     what: str
 
 
-Effect = Connect | Disconnect | Send | Fetch | StopFetch | JobStarted | JobEnded | Noted
+Effect = (
+    Connect
+    | Disconnect
+    | Send
+    | Fetch
+    | StopFetch
+    | Call
+    | StopCall
+    | CallRefused
+    | CallsAccepted
+    | Ring
+    | JobStarted
+    | JobEnded
+    | Noted
+)

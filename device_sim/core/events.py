@@ -60,6 +60,23 @@ class FetchFailed(Struct, frozen=True, gc=False):
     timed_out: bool = False
 
 
+class CallAnswered(Struct, frozen=True, gc=False):
+    """The whole answer to a `Call` came."""
+
+    status: int
+    body: bytes
+
+
+class CallFailed(Struct, frozen=True, gc=False):
+    """The answer to a `Call` did not come, or broke off; whether the platform acted on it is not known."""
+
+    reason: str
+
+
+class Informed(Struct, frozen=True, gc=False):
+    """A device that works over HTTP was told that there is a job."""
+
+
 class CardReplaced(Struct, frozen=True, gc=False):
     """Another card was put in: the device goes offline and comes back with it (B9)."""
 
@@ -84,6 +101,9 @@ Event = (
     | Chunk
     | Fetched
     | FetchFailed
+    | CallAnswered
+    | CallFailed
+    | Informed
     | CardReplaced
     | FaultSet
 )

@@ -7,10 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from types import MappingProxyType
-from typing import Literal
+from typing import Final, Literal, get_args
 
 from platform_stub.protocol.codes import DOWNLOAD_FAILURES, UPDATE_FAILURES
 from platform_stub.protocol.errors import UsageFault
+
+Flow = Literal["mqtt", "fuse", "studio", "south"]
+FLOWS: Final[tuple[Flow, ...]] = get_args(Flow)
+"""What a device speaks: MQTT, or one of the HTTP generations C, B and A."""
 
 KEEPALIVE_S_MIN = 10
 KEEPALIVE_S_MAX = 1800
@@ -20,7 +24,13 @@ KEEPALIVE_S_MAX = 1800
 class Profile:
     """The habits of all devices of a fleet."""
 
-    flow: Literal["mqtt"] = "mqtt"
+    flow: Flow = "mqtt"  # of the devices whose identity names none
+    poll_ms: int = (
+        2_000  # HTTP flows: how long at most until a device asks for a job again, each kind in turn
+    )
+    inform: bool = (
+        False  # HTTP flows: it is connected over MQTT too, and asks at once when it is told of a job
+    )
     chunk_bytes: int = 256 * 1024  # one ranged request
     reply_interval_ms: int = 5_000  # then a report without its reply is sent again; doubled each time
     reply_interval_max_ms: int = 60_000
@@ -51,14 +61,15 @@ class Profile:
         ]
         if self.keepalive_s > KEEPALIVE_S_MAX:
             wrong.append(f"keepalive_s = {self.keepalive_s}: at most {KEEPALIVE_S_MAX} is taken")
-        if self.flow != "mqtt":
-            wrong.append(f"flow = {self.flow!r}: there is mqtt")
+        if self.flow not in FLOWS:
+            wrong.append(f"flow = {self.flow!r}: there are {', '.join(FLOWS)}")
         if wrong:
             raise UsageFault("profile: " + "; ".join(wrong))
 
 
 _LEAST: Mapping[str, int] = MappingProxyType(
     {
+        "poll_ms": 1,
         "chunk_bytes": 1,
         "reply_interval_ms": 1,
         "reply_interval_max_ms": 1,

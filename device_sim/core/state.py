@@ -19,12 +19,12 @@ NOTHING_FINISHED: Final = (0, 0)
 
 
 class Link(IntEnum):
-    """Where the MQTT connection stands."""
+    """Where the MQTT connection stands, or, over HTTP, where the device stands with the platform."""
 
     OFF = 0
-    WAITING = 1  # for the time to connect
-    CONNECTING = 2
-    REPORTING = 3  # connected, its version report has no reply yet
+    WAITING = 1  # for the time to connect, or to call
+    CONNECTING = 2  # MQTT only
+    REPORTING = 3  # connected, its version report has no reply yet; over HTTP: no call was answered yet
     PRESENT = 4
 
 
@@ -40,6 +40,7 @@ class Stage(IntEnum):
     REBOOTING = 6
     UPDATED = 7  # 201 has no reply yet
     FAILING = 8  # a failing step has no reply yet
+    CHECKING = 9  # the job's token is being checked; generation A
 
 
 class Report:
@@ -68,11 +69,15 @@ class Job:
         "step",
         "target",
         "tid",
+        "token",
         "tries",
     )
 
-    def __init__(self, tid: int, kind: UpdateKind, target: str, path: str, download: Download) -> None:
+    def __init__(
+        self, tid: int, kind: UpdateKind, target: str, path: str, download: Download, token: str = ""
+    ) -> None:
         self.tid = tid
+        self.token = token  # generation A's handle of a job; tid is 0 there
         self.kind = kind
         self.target = target
         self.path = path
@@ -152,7 +157,7 @@ class State:
 
     @property
     def is_present(self) -> bool:
-        """Whether it is connected, subscribed, and its version report was answered."""
+        """Whether its version report was answered, and the platform has not been lost since."""
         return self.link is Link.PRESENT
 
     @property

@@ -1,19 +1,25 @@
-"""The connections that a fleet downloads over: kept open, at most so many, shared by all its devices.
+"""The connections that a fleet downloads and calls over: kept open, at most so many, shared by all its devices.
 
 Requests beyond the pool's size wait their turn. Not here: the connection itself (`http_connection`), what an answer
-means (`core.download`), and repeating a request.
+means (`core.download`, `core.dialect`), and repeating a request.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable
+from typing import Final
 
 from device_sim.transport.alarm import Alarm
 from device_sim.transport.dialler import Address, Dialler
 from device_sim.transport.http_connection import HttpConnection, Reader, Request
 
+REQUESTS_MAX: Final = 1_000
+"""Generation A takes no more of them on one connection."""
+
 
 class HttpPool:
     """At most `size` connections to one server, shared by all readers. One request a reader at a time.
 
+    `name` is what the server is called where that is not its address: a server of many names looks at it.
     `crashed` is told of what must not happen: an exception out of a reader.
     """
 
@@ -22,20 +28,22 @@ class HttpPool:
         address: Address,
         size: int,
         *,
+        name: str | None = None,
         alarm: Alarm,
         timeout_ms: int,
         crashed: Callable[[BaseException], None],
     ) -> None:
-        host, port = address
+        host, port = name or address[0], address[1]
         self.alarm = alarm
         self.crashed = crashed
         self.timeout_ms = timeout_ms
         self.host = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        self.requests_max = REQUESTS_MAX
         self.answers = 0
         self.body_bytes = 0
         self._size = size
         self._dialler = Dialler(address, size)
-        self._waiting: dict[Reader, Request] = {}
+        self._waiting: OrderedDict[Reader, Request] = OrderedDict()  # a dict's first is not found at once
         self._active: dict[Reader, HttpConnection] = {}
         self._idle: list[HttpConnection] = []
         self._open: set[HttpConnection] = set()
@@ -95,8 +103,7 @@ class HttpPool:
     def pump(self) -> None:
         """Let those who wait have what is free."""
         while self._waiting and (self._idle or len(self._open) < self._size):
-            reader = next(iter(self._waiting))
-            request = self._waiting.pop(reader)
+            reader, request = self._waiting.popitem(last=False)
             if self._idle:
                 connection = self._idle.pop()
                 self._active[reader] = connection

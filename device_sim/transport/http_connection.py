@@ -1,4 +1,4 @@
-"""One HTTP/1.1 connection for downloads: a request at a time, its answer parsed by httptools, every wait limited.
+"""One HTTP/1.1 connection: a request at a time, its answer parsed by httptools, every wait limited.
 
 Bodies are handed on in pieces and never kept. A kept connection that turns out closed before anything of an answer
 came is replaced without a word. Times are monotonic milliseconds. Not here: whose turn it is (`http`), and what an
@@ -37,12 +37,14 @@ class Head(NamedTuple):
 
 
 class Request(NamedTuple):
-    """A GET of the bytes [start:stop]; an empty range asks for no `Range`."""
+    """Of the bytes [start:stop], where that is no empty range; with a JSON body, where there is one."""
 
     path: str
     start: int
     stop: int
     authorization: str
+    method: str = "GET"
+    body: bytes = b""
 
 
 class Reader(Protocol):
@@ -68,6 +70,7 @@ class Pool(Protocol):
     crashed: Callable[[BaseException], None]
     timeout_ms: int
     host: str
+    requests_max: int
     answers: int
     body_bytes: int
 
@@ -305,7 +308,7 @@ class HttpConnection(Stream):
         self._reader = self._request = None
         self._served += 1
         self._pool.answers += 1
-        if self._keeps:
+        if self._keeps and self._served < self._pool.requests_max:
             self._phase = Phase.IDLE
             self._deadline_ms = NEVER
             self._pool.finished(self, reader)
@@ -336,7 +339,9 @@ class HttpConnection(Stream):
 
 
 def _spell(request: Request, host: str) -> bytes:
-    wanted = f"Range: bytes={request.start}-{request.stop - 1}\r\n" if request.stop > request.start else ""
-    return (
-        f"GET {request.path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: {request.authorization}\r\n{wanted}\r\n"
-    ).encode("ascii")
+    path, start, stop, authorization, method, body = request
+    more = f"Range: bytes={start}-{stop - 1}\r\n" if stop > start else ""
+    if body:
+        more += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+    head = f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: {authorization}\r\n{more}\r\n"
+    return head.encode("ascii") + body

@@ -12,7 +12,7 @@ from typing import Final, Literal
 import click
 from rich.console import Console
 
-from device_sim import Endpoint, Fleet, FleetError, FleetSnapshot, Profile, read_devices_csv
+from device_sim import FLOWS, Endpoint, Fleet, FleetError, FleetSnapshot, Flow, Profile, read_devices_csv
 from platform_stub.protocol.errors import EnvironmentFault
 from scenarios.cli.addresses import AddressType
 from scenarios.cli.moments import span
@@ -42,16 +42,28 @@ class UntilType(click.ParamType):  # type: ignore[type-arg]  # generic from clic
             self.fail(f"{exc}; or idle", param, ctx)
 
 
+def _span_ms(text: str) -> int:
+    """Read a span down to a millisecond."""
+    try:
+        return read_span_ms(text)
+    except ValueError as exc:
+        raise click.BadParameter(str(exc)) from exc
+
+
 @click.command(short_help="Let devices of a CSV run against a stub elsewhere.")
 @click.option(
     "--devices",
     required=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="CSV with device_id, product_id, name, key (and iccid, imsi, f_version, s_version); "
+    help="CSV with device_id, product_id, name, key (and iccid, imsi, f_version, s_version, flow, product_key); "
     "`ota-sim devices export` writes one.",
 )
 @click.option(
-    "--http", type=AddressType(), default="127.0.0.1:8080", show_default=True, help="Where packages are."
+    "--http",
+    type=AddressType(),
+    default="127.0.0.1:8080",
+    show_default=True,
+    help="Where packages are, and HTTP calls are answered.",
 )
 @click.option(
     "--mqtt", type=AddressType(), default="127.0.0.1:1883", show_default=True, help="Where devices log in."
@@ -90,7 +102,28 @@ class UntilType(click.ParamType):  # type: ignore[type-arg]  # generic from clic
     show_default=True,
     help="How long an install takes.",
 )
-def fleet(  # noqa: PLR0917 - one argument an option
+@click.option(
+    "--flow",
+    type=click.Choice(FLOWS),
+    default="mqtt",
+    show_default=True,
+    help="What devices speak whose row in the CSV names no flow: MQTT, or HTTP as of generation C (fuse), "
+    "B (studio) or A (south).",
+)
+@click.option(
+    "--poll",
+    "poll_ms",
+    type=_span_ms,
+    default="2s",
+    show_default=True,
+    help="How long at most until a device that speaks HTTP asks for a job again; --quiet should be twice that.",
+)
+@click.option(
+    "--inform",
+    is_flag=True,
+    help="Let devices that speak HTTP be connected over MQTT too, be told of jobs there, and ask at once.",
+)
+def fleet(  # noqa: PLR0913, PLR0917 - one argument an option
     devices: Path,
     http: tuple[str, int],
     mqtt: tuple[str, int],
@@ -99,6 +132,10 @@ def fleet(  # noqa: PLR0917 - one argument an option
     give_up_s: int,
     seed: int,
     install_s: int,
+    flow: Flow,
+    poll_ms: int,
+    *,
+    inform: bool,
 ) -> None:
     """Connect the devices of a CSV and let them do what they are told.
 
@@ -106,7 +143,7 @@ def fleet(  # noqa: PLR0917 - one argument an option
     listens there or the fleet does not fit this machine, 130 after Ctrl-C (with the summary so far).
     """
     identities = read_devices_csv(devices)
-    profile = Profile(install_ms=install_s * 1_000)
+    profile = Profile(install_ms=install_s * 1_000, flow=flow, poll_ms=poll_ms, inform=inform)
     run = Fleet(Endpoint(http_address=http, mqtt_address=mqtt), identities, seed=seed, profile=profile)
     console = Console(stderr=True)
     console.print(
@@ -160,7 +197,7 @@ async def _wait_for_idle(run: Fleet, quiet_s: int, give_up_s: int) -> None:
         await run.ready(give_up_s)
     except FleetError as exc:
         seen = run.snapshot()
-        if not seen.present and seen.connect_failures and not seen.refused:
+        if not seen.present and seen.connect_failures and not _is_refused(seen):
             raise EnvironmentFault(f"{exc}. Is `ota-sim serve` running there?") from exc
         raise
     while True:
@@ -173,8 +210,18 @@ async def _wait_for_idle(run: Fleet, quiet_s: int, give_up_s: int) -> None:
         before = run.snapshot()
         await asyncio.sleep(quiet_s)
         after = run.snapshot()
-        if after.informs == before.informs and not after.busy and after.present == after.devices:
+        if _jobs_come(after) == _jobs_come(before) and not after.busy and after.present == after.devices:
             return
+
+
+def _jobs_come(seen: FleetSnapshot) -> int:
+    """How many jobs devices were told of, or found."""
+    return seen.informs + seen.jobs_started
+
+
+def _is_refused(seen: FleetSnapshot) -> bool:
+    """Whether anybody answers there, if only with a no."""
+    return bool(seen.refused or seen.calls_refused)
 
 
 @contextlib.asynccontextmanager
@@ -236,6 +283,8 @@ def _rows(end: FleetSnapshot) -> Iterator[tuple[str, str]]:
         "jobs",
         f"{end.jobs_started:,} begun, {end.jobs_succeeded:,} succeeded, {end.jobs_failed:,} failed{ended}",
     )
+    if set(end.flows) != {"mqtt"}:
+        yield from _flow_rows(end)
     if end.failed_steps:
         yield "failed at", ", ".join(f"step {step}: {n:,}" for step, n in sorted(end.failed_steps.items()))
     yield "downloads", f"{end.downloads:,} answers, {end.downloaded_bytes:,} bytes"
@@ -244,8 +293,24 @@ def _rows(end: FleetSnapshot) -> Iterator[tuple[str, str]]:
         f"{end.messages_sent:,} sent, {end.repeats:,} of them again, {end.messages_received:,} received",
     )
     yield "links", f"{end.reconnects:,} lost, {end.connect_failures:,} attempts in vain"
+    for name, flow in end.flows.items():
+        if flow.calls_refused:
+            codes = ", ".join(f"code {code}: {n:,}" for code, n in sorted(flow.calls_refused.items()))
+            yield "refused", f"{name} {codes}"
     if end.refused:
         yield "refused", ", ".join(f"CONNACK {code}: {n:,}" for code, n in sorted(end.refused.items()))
+
+
+def _flow_rows(end: FleetSnapshot) -> Iterator[tuple[str, str]]:
+    """Say the same of each flow."""
+    for name, flow in end.flows.items():
+        text = (
+            f"{flow.devices:,} devices, {flow.present:,} in, {flow.jobs_started:,} jobs begun, "
+            f"{flow.jobs_succeeded:,} succeeded, {flow.jobs_failed:,} failed"
+        )
+        ended = f", {flow.jobs_ended:,} ended by the platform" if flow.jobs_ended else ""
+        calls = f", {flow.calls:,} calls" if flow.calls else ""
+        yield name, text + ended + calls
 
 
 def _judge(end: FleetSnapshot) -> None:
@@ -253,6 +318,6 @@ def _judge(end: FleetSnapshot) -> None:
         raise FleetError(f"{end.jobs_failed:,} jobs failed")
     if end.present < end.devices:
         text = f"{end.devices - end.present:,} of {end.devices:,} devices are not in"
-        if not end.present and end.connect_failures and not end.refused:
+        if not end.present and end.connect_failures and not _is_refused(end):
             raise EnvironmentFault(f"{text}: nobody answers there. Is `ota-sim serve` running?")
         raise FleetError(text)

@@ -8,6 +8,7 @@ from device_sim import DeviceFileFault, Identity, read_devices_csv, write_device
 from platform_stub.protocol.errors import UsageFault
 
 HEAD = "device_id,product_id,name,key,iccid,imsi,f_version,s_version\n"
+ALL = HEAD.strip() + ",flow,product_key"
 KEY = "KuF3NT/jUBJ62LNBB/A8XZA9CqS3Cu79B/ABmfA1UCw="
 
 version = st.none() | st.from_regex(r"[A-Za-z0-9._-]{1,20}", fullmatch=True)
@@ -22,6 +23,8 @@ some = st.builds(
     imsi=card,
     f_version=version,
     s_version=version,
+    flow=st.sampled_from([None, "mqtt", "fuse", "studio", "south"]),
+    product_key=st.sampled_from(["", KEY]),
 )
 
 
@@ -77,12 +80,12 @@ def test_all_mistakes_at_once():
 @pytest.mark.parametrize(
     ("text", "mistake"),
     [
-        ("", "f:1: the file is empty; a header row is wanted: " + HEAD.strip()),
+        ("", "f:1: the file is empty; a header row is wanted: " + ALL),
         (HEAD, "f:1: there is no device below the header"),
-        ("name,key\n", "f:1: column device_id is missing; the header is " + HEAD.strip()),
+        ("name,key\n", "f:1: column device_id is missing; the header is " + ALL),
         (
             HEAD.strip() + ",extra\n",
-            f"f:1: no column is named 'extra'; there are {HEAD.strip().replace(',', ', ')}",
+            f"f:1: no column is named 'extra'; there are {ALL.replace(',', ', ')}",
         ),
         (HEAD.strip() + ",name\n", "f:1: column name is there twice"),
         (HEAD + '1,p1,"d1\n', 'f:2: unexpected end of data; cells are separated by commas, quoted by "'),
@@ -107,6 +110,20 @@ def test_a_file_that_can_not_be_read(tmp_path):
     (tmp_path / "latin.csv").write_bytes(b"na\xefve")
     with pytest.raises(UsageFault, match="not UTF-8 at byte 2"):
         read_devices_csv(tmp_path / "latin.csv")
+
+
+def test_flows_and_product_keys_are_columns_that_need_not_be_there(tmp_path):
+    text = f"device_id,product_id,name,key,flow,product_key\n1,p,a,{KEY},fuse,\n2,p,b,{KEY},,{KEY}\n3,p,c,{KEY},http,?\n"
+    with pytest.raises(DeviceFileFault) as caught:
+        read_devices_csv("f", text)
+    assert caught.value.mistakes == [
+        "f:4: flow: 'http' is none of mqtt, fuse, studio, south",
+        "f:4: product_key: the access key is not base64 (1 characters; base64 has A-Z a-z 0-9 + /, padded with = to a multiple of 4)",
+    ]
+    first, second = read_devices_csv("f", text[: text.index("3,p,c")])
+    assert (first.flow, first.product_key, second.flow, second.product_key) == ("fuse", "", None, KEY)
+    write_devices_csv(tmp_path / "plain.csv", [Identity(device_id=1, product_id="p", name="n", key=KEY)])
+    assert (tmp_path / "plain.csv").read_text().splitlines()[0] == HEAD.strip()
 
 
 def test_a_key_is_not_shown():

@@ -89,7 +89,7 @@ def test_any_answer_is_judged(answer):
             "Content-Length 399 for 400 bytes",
         ),
         (Answered(200, "0", None, 400), Verdict.TRY_AGAIN, "the file has 400 bytes, the inform said 1000"),
-        (Answered(204, "0", None, None), Verdict.TRY_AGAIN, "HTTP 204 with Ota-Errno 0"),
+        (Answered(204, "0", None, None), Verdict.TRY_AGAIN, "HTTP 204 for a download"),
         (Answered(206, None, "bytes 400-799/1000", 400), Verdict.GIVE_UP, "no Ota-Errno in the answer"),
         (Answered(404, None, None, 0), Verdict.GIVE_UP, "HTTP 404"),
         (Answered(503, None, None, 0), Verdict.TRY_AGAIN, "HTTP 503"),

@@ -52,6 +52,7 @@ LEGAL_LINKS = {
     CardReplaced: ON,
     FaultSet: ON | {Link.OFF},
 }
+STAGES = [stage for stage in Stage if stage is not Stage.CHECKING]  # that one is of generation A
 FETCH_EVENTS = {Answered, Chunk, Fetched, FetchFailed}
 
 
@@ -113,7 +114,7 @@ def test_each_link_and_event(link, event):
         story.tell(event)
 
 
-@pytest.mark.parametrize(("stage", "event"), list(itertools.product(Stage, EVENTS)), ids=name_of)
+@pytest.mark.parametrize(("stage", "event"), list(itertools.product(STAGES, EVENTS)), ids=name_of)
 def test_each_stage_and_event(stage, event):
     story = at_stage(stage)
     link = story.device.link
@@ -125,7 +126,7 @@ def test_each_stage_and_event(stage, event):
             story.tell(event)
 
 
-@pytest.mark.parametrize("stage", [stage for stage in Stage if stage is not Stage.REBOOTING])
+@pytest.mark.parametrize("stage", [stage for stage in STAGES if stage is not Stage.REBOOTING])
 @pytest.mark.parametrize("gone", [LinkDown(), CardReplaced("1", "2")], ids=name_of)
 def test_nothing_is_sent_without_a_link(stage, gone):
     story = at_stage(stage)

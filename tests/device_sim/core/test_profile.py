@@ -20,8 +20,8 @@ def test_all_that_is_wrong_is_told():
 def test_the_other_bounds():
     with pytest.raises(UsageFault, match="keepalive_s = 1801: at most 1800 is taken"):
         Profile(keepalive_s=1801)
-    with pytest.raises(UsageFault, match="flow = 'fuse': there is mqtt"):
-        Profile(flow="fuse")
+    with pytest.raises(UsageFault, match="flow = 'smoke': there are mqtt, fuse, studio, south"):
+        Profile(flow="smoke")
 
 
 @pytest.mark.parametrize("step", [0, 101, 108, 201, 208, -1])

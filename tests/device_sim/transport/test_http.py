@@ -368,3 +368,72 @@ async def test_a_mistake_in_a_reader_is_told():
             assert isinstance(await crashes.get(), ZeroDivisionError)
         pool.stop()
         alarm.stop()
+
+
+async def call(pool, method, path, body=b""):
+    reading = Reading()
+    pool.fetch(reading, Request(path, 0, 0, "token", method, body))
+    async with asyncio.timeout(10):
+        await reading.done.wait()
+    return reading
+
+
+async def test_golden_calls():
+    """What a device of generation C sends for a report and a check, to the byte."""
+    reply = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+    sizes = []
+
+    class Whole(Raw):
+        async def serve(self, reader, writer):
+            self.tasks.add(asyncio.current_task())
+            for size in sizes:
+                self.requests.append(await reader.readexactly(size))
+                writer.write(reply)
+            writer.close()
+
+    async with Whole(None) as server:
+        host = "{}:{}".format(*server.address)
+        wanted = [
+            f'POST /fuse-ota/p1/d7/version HTTP/1.1\r\nHost: {host}\r\nAuthorization: token\r\nContent-Type: application/json\r\nContent-Length: 37\r\n\r\n{{"s_version":"1.0","f_version":"2.0"}}'.encode(),
+            f"GET /fuse-ota/p1/d7/check?type=1&version=1.0 HTTP/1.1\r\nHost: {host}\r\nAuthorization: token\r\n\r\n".encode(),
+        ]
+        sizes += map(len, wanted)
+        with pool_of(server.address, size=1) as pool:
+            first = await call(
+                pool, "POST", "/fuse-ota/p1/d7/version", b'{"s_version":"1.0","f_version":"2.0"}'
+            )
+            assert (first.head.status, first.body) == (200, b"{}")
+            await call(pool, "GET", "/fuse-ota/p1/d7/check?type=1&version=1.0")
+        assert server.requests == wanted
+
+
+async def test_a_connection_is_given_up_after_so_many_requests():
+    async with Raw(lambda *_: OK) as server:
+        with pool_of(server.address, size=1) as pool:
+            assert pool.requests_max == 1_000  # generation A takes no more
+            pool.requests_max = 3
+            assert [(await ask(pool)).failure for _ in range(7)] == [None] * 7
+        assert (server.connections, len(server.requests)) == (3, 7)
+
+
+async def test_a_failed_download_of_one_byte_without_a_length():
+    answer = b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream;charset=UTF-8\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n3\r\n0\r\n\r\n"
+    async with Raw(lambda *_: answer) as server:
+        with pool_of(server.address) as pool:
+            assert [((r := await ask(pool)).head, r.body) for _ in range(2)] == [
+                (Head(200, None, None, None), b"3")
+            ] * 2
+        assert server.connections == 1
+
+
+async def test_those_who_wait_are_served_in_their_order():
+    async with Raw(lambda *_: OK) as server:
+        with pool_of(server.address, size=1) as pool:
+            readings = [Reading() for _ in range(50)]
+            for at, reading in enumerate(readings):
+                pool.fetch(reading, Request(f"/{at}", 0, 0, "token"))
+            pool.cancel(readings[7])
+            async with asyncio.timeout(10):
+                await readings[-1].done.wait()
+        paths = [int(request.split()[1][1:]) for request in server.requests]
+        assert paths == [at for at in range(50) if at != 7]

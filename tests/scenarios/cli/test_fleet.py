@@ -173,3 +173,57 @@ async def test_an_until_that_is_none(tmp_path):
     file.write_text("")
     code, _, err = await run("fleet", "--devices", file, "--until", "soon")
     assert (code, "or idle" in err) == (2, True)
+
+
+async def test_devices_that_speak_http(stub, world, tmp_path):
+    """A column names the flow of some, an option that of the rest."""
+    file = tmp_path / "fleet.csv"
+    await export(stub, world, file)
+    head, *rows = file.read_text().splitlines()
+    flows = ["south", "studio", ""]
+    lines = [f"{head},flow", *(f"{row},{flow}" for row, flow in zip(rows, flows, strict=True))]
+    file.write_text("\n".join(lines) + "\n")
+    await order(world)
+    code, out, err = await run(
+        *fleet(stub, file, "--until", "idle", "--quiet", "1s", "--flow", "fuse", "--poll", "100ms")
+    )
+    assert (code, out.splitlines()[0][:10]) == (0, "done after"), err
+    for flow in ("fuse", "studio", "south"):
+        assert f"  {flow:<11}1 devices, 1 in, 1 jobs begun, 1 succeeded, 0 failed, " in out
+    assert "mqtt  " not in out
+
+
+async def test_a_device_that_http_refuses_is_named(stub, world, tmp_path):
+    file = tmp_path / "fleet.csv"
+    await export(stub, world, file)
+    lines = file.read_text().splitlines()
+    cells = lines[2].split(",")
+    cells[3] = "AAAA"
+    file.write_text("\n".join([*lines[:2], ",".join(cells), lines[3]]) + "\n")
+    code, out, err = await run(*fleet(stub, file, "--until", "idle", "--flow", "fuse"))
+    assert (code, "1 of 3 devices are not ready: device 2 is waiting (fuse code 10403 (" in err) == (
+        1,
+        True,
+    ), err
+    assert "  refused    fuse code 10403: " in out
+
+
+@pytest.mark.parametrize(("option", "value"), [("--flow", "smoke"), ("--poll", "soon"), ("--poll", "0s")])
+async def test_a_flow_or_poll_that_is_none(tmp_path, option, value):
+    file = tmp_path / "x.csv"
+    file.write_text("device_id,product_id,name,key\n1,p1,d1,AAAA\n")
+    code, out, err = await run("fleet", "--devices", file, option, value)
+    assert (code, out) == (2, ""), err
+
+
+async def test_devices_that_are_told_over_mqtt_and_work_over_http(stub, world, tmp_path):
+    file = tmp_path / "fleet.csv"
+    await export(stub, world, file)
+    process = await start(*fleet(stub, file, "--until", "3s", "--flow", "studio", "--poll", "1h", "--inform"))
+    async with asyncio.timeout(30):
+        while b"3 of 3 devices in" not in await process.stderr.readline():
+            pass
+        await order(world)
+        out, err = await process.communicate()
+    assert process.returncode == 0, err
+    assert "  studio     3 devices, 3 in, 3 jobs begun, 3 succeeded, 0 failed, " in out.decode()

@@ -1,0 +1,194 @@
+"""A device that speaks HTTP, in one of the three generations: its calls. Downloads are the base's.
+
+It has no connection of its own: calls go over the fleet's pool, one at a time a device. Where it is to be told of
+jobs, it has a bell over MQTT (`bell_agent`).
+"""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar, Final
+
+from device_sim.agent import CARRY_OUT, Agent, Crew
+from device_sim.bell_agent import BellAgent
+from device_sim.core import effects
+from device_sim.core.dialect import DIALECTS
+from device_sim.core.events import CallAnswered, CallFailed, Informed
+from device_sim.core.http_device import HttpDevice
+from device_sim.core.profile import Flow
+from device_sim.core.state import Link
+from device_sim.identity import Identity
+from device_sim.snapshot import Counters
+from device_sim.transport.http_connection import Head, Request
+
+ANSWER_BYTES_MAX: Final = 16 * 1024
+"""Of a call's answer; real ones have some hundred."""
+
+
+class HttpAgent(Agent):
+    """A device and the call it has under way."""
+
+    __slots__ = ("_body", "_is_calling", "_signed", "_signed_until_s", "_status", "bell")
+
+    def __init__(self, crew: Crew, identity: Identity, counters: Counters) -> None:
+        dialect = DIALECTS[self.flow]
+        device = HttpDevice(
+            dialect=dialect,
+            base=dialect.base_of(identity.product_id, identity.name, identity.device_id),
+            device_id=identity.device_id,
+            seed=crew.seed,
+            profile=crew.profile,
+            f_version=identity.f_version,
+            s_version=identity.s_version,
+            iccid=identity.iccid,
+            imsi=identity.imsi,
+        )
+        super().__init__(crew, identity, device, counters)
+        self._is_calling = False
+        self._status = 0
+        self._body = b""
+        self._signed = ""  # the last token: a job is ten requests, and signing would be a fifth of their cost
+        self._signed_until_s = 0
+        self.bell = BellAgent(self, crew, identity, counters) if crew.profile.inform else None
+
+    # the bell
+
+    @property
+    def is_present(self) -> bool:
+        """Whether the platform has it in, and can tell it where it is to be told."""
+        return self.device.is_present and (self.bell is None or self.bell.device.is_present)
+
+    def arrive(self, now_ms: int) -> None:
+        """Switch both on."""
+        super().arrive(now_ms)
+        if self.bell is not None:
+            self.bell.arrive(now_ms)
+
+    def leave(self) -> None:
+        """Switch both off for good."""
+        if self.bell is not None:
+            self.bell.leave()
+        super().leave()
+
+    def replace_card(self, iccid: str, imsi: str) -> None:
+        """Put another card in; both are offline for it."""
+        super().replace_card(iccid, imsi)
+        if self.bell is not None:
+            self.bell.replace_card(iccid, imsi)
+
+    def abort(self) -> None:
+        """Close the bell's socket at once."""
+        if self.bell is not None:
+            self.bell.abort()
+
+    def informed(self) -> None:
+        """Ask."""
+        self.handle(Informed(), self.now_ms())
+
+    # the answer, to a call or to a download
+
+    def answer_began(self, head: Head) -> None:
+        """The head of the answer came."""
+        if self._is_calling:
+            self._status = head.status
+        else:
+            super().answer_began(head)
+
+    def answer_went_on(self, data: bytes) -> None:
+        """The next bytes came."""
+        if not self._is_calling:
+            super().answer_went_on(data)
+            return
+        self._body += data
+        if len(self._body) > ANSWER_BYTES_MAX:
+            self.crew.calls.cancel(self)
+            self._call_failed(f"an answer of more than {ANSWER_BYTES_MAX} bytes")
+
+    def answer_ended(self) -> None:
+        """The answer is complete."""
+        if not self._is_calling:
+            super().answer_ended()
+            return
+        event = CallAnswered(self._status, self._body)
+        self._is_calling, self._body = False, b""
+        self.counters.calls_answered += 1
+        self.handle(event, self.now_ms())
+
+    def answer_failed(self, reason: str, *, timed_out: bool) -> None:
+        """The answer did not come, or broke off."""
+        if self._is_calling:
+            self._call_failed(reason)
+        else:
+            super().answer_failed(reason, timed_out=timed_out)
+
+    def _call_failed(self, reason: str) -> None:
+        self._is_calling, self._body = False, b""
+        if self.device.link is Link.PRESENT:
+            self.counters.reconnects += 1
+        else:
+            self.counters.connect_failures += 1
+        self.crew.note(self, reason)
+        self.handle(CallFailed(reason), self.now_ms())
+
+    # the effects
+
+    def token(self) -> str:
+        """Give the last token while it is the one that would be signed now."""
+        et_s = self.token_end_s()
+        if et_s != self._signed_until_s:
+            self._signed, self._signed_until_s = self.sign(et_s), et_s
+        return self._signed
+
+    def _call(self, effect: effects.Call) -> None:
+        self._is_calling = True
+        counters = self.counters
+        counters.calls += 1
+        counters.repeats += effect.again
+        self.crew.calls.fetch(self, Request(effect.path, 0, 0, self.token(), effect.method, effect.body))
+
+    def _stop_call(self, _: effects.StopCall) -> None:
+        self._is_calling, self._body = False, b""
+        self.crew.calls.cancel(self)
+
+    def _call_refused(self, effect: effects.CallRefused) -> None:
+        refused = self.counters.calls_refused
+        refused[effect.code] = refused.get(effect.code, 0) + 1
+        self.refusals += 1
+        self._signed_until_s = 0
+        self.crew.note(self, f"{self.flow} code {effect.code} ({effect.text})")
+
+    def _calls_accepted(self, _: effects.CallsAccepted) -> None:
+        self.refusals = 0
+
+    carry_out: ClassVar[Mapping[type, Callable[[Any, Any], None]]] = MappingProxyType(
+        {
+            **CARRY_OUT,
+            effects.Call: _call,
+            effects.StopCall: _stop_call,
+            effects.CallRefused: _call_refused,
+            effects.CallsAccepted: _calls_accepted,
+        }
+    )
+
+
+class FuseAgent(HttpAgent):
+    """A device of generation C."""
+
+    __slots__ = ()
+
+    flow: ClassVar[Flow] = "fuse"
+
+
+class StudioAgent(HttpAgent):
+    """A device of generation B."""
+
+    __slots__ = ()
+
+    flow: ClassVar[Flow] = "studio"
+
+
+class SouthAgent(HttpAgent):
+    """A device of generation A."""
+
+    __slots__ = ()
+
+    flow: ClassVar[Flow] = "south"

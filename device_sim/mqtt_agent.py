@@ -1,0 +1,175 @@
+"""A device that speaks MQTT: its connection, and what it publishes. Downloads are the base's."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar, Final
+
+from device_sim.agent import CARRY_OUT, Agent, Crew
+from device_sim.core import effects
+from device_sim.core.device import SUBSCRIPTIONS, Device
+from device_sim.core.events import LinkDown, LinkUp, Received
+from device_sim.core.profile import Flow
+from device_sim.core.state import Link
+from device_sim.core.talker import Actor
+from device_sim.identity import Identity
+from device_sim.snapshot import Counters
+from device_sim.transport.mqtt import MqttLink
+from device_sim.transport.stream import Stream
+from platform_stub.protocol import topics
+from platform_stub.protocol.mqtt.packets import ConnackCode, Connect
+
+_DEFINITE_REFUSALS: Final = frozenset(
+    {
+        ConnackCode.UNACCEPTABLE_PROTOCOL,
+        ConnackCode.IDENTIFIER_REJECTED,
+        ConnackCode.BAD_CREDENTIALS,
+        ConnackCode.NOT_AUTHORISED,
+    }
+)
+
+
+class MqttAgent(Agent):
+    """A device and its MQTT connection."""
+
+    __slots__ = ("link",)
+
+    flow: ClassVar[Flow] = "mqtt"
+    subscriptions: ClassVar[tuple[str, ...]] = SUBSCRIPTIONS
+
+    def __init__(
+        self, crew: Crew, identity: Identity, counters: Counters, device: Actor | None = None
+    ) -> None:
+        super().__init__(crew, identity, device or self._make_device(crew, identity), counters)
+        self.link: MqttLink | None = None
+
+    @staticmethod
+    def _make_device(crew: Crew, identity: Identity) -> Device:
+        return Device(
+            device_id=identity.device_id,
+            seed=crew.seed,
+            profile=crew.profile,
+            f_version=identity.f_version,
+            s_version=identity.s_version,
+            iccid=identity.iccid,
+            imsi=identity.imsi,
+        )
+
+    @property
+    def due_ms(self) -> int:
+        """When the device or its connection wants to be woken."""
+        due_ms = self.device.due_ms
+        if self.link is not None:
+            return min(due_ms, self.link.due_ms)
+        return due_ms
+
+    def check(self, now_ms: int) -> None:
+        """Ping a quiet connection, and drop one that does not answer."""
+        if self.link is not None:
+            self.link.check(now_ms)
+
+    def flush(self) -> None:
+        """Write what was sent in this turn in one piece."""
+        if self.link is not None:
+            self.link.flush()
+
+    def abort(self) -> None:
+        """Close the connection at once."""
+        if self.link is not None:
+            self.link.abort()
+
+    # the dialler
+
+    def make_stream(self) -> Stream:
+        """Make the connection's protocol."""
+        profile, identity = self.crew.profile, self.identity
+        self.link = MqttLink(
+            self,
+            topics.topic_of(identity.product_id, identity.name, ""),
+            self.subscriptions,
+            keepalive_s=profile.keepalive_s,
+            connect_timeout_ms=profile.connect_timeout_ms,
+            ping_timeout_ms=profile.ping_timeout_ms,
+        )
+        self.crew.alarm.place(self)
+        return self.link
+
+    def dial_failed(self, reason: str) -> None:
+        """Nobody listens, or the network is in the way."""
+        self.link_down(reason, 0)
+
+    # the connection
+
+    def login(self) -> Connect:
+        """Make the CONNECT."""
+        identity = self.identity
+        return Connect(
+            client_id=identity.name,
+            username=identity.product_id,
+            password=self.token().encode("ascii"),
+            keepalive_s=self.crew.profile.keepalive_s,
+        )
+
+    def link_up(self, now_ms: int) -> None:
+        """Subscribed."""
+        self.crew.dialler.release(self)
+        self.refusals = 0
+        self.handle(LinkUp(), now_ms)
+
+    def link_down(self, reason: str, refused: int) -> None:
+        """The connection ended, or did not come about."""
+        self.crew.dialler.cancel(self)
+        counters = self.counters
+        if self.device.link is Link.CONNECTING:
+            counters.connect_failures += 1
+        else:
+            counters.reconnects += 1
+        if refused:
+            counters.refused[refused] = counters.refused.get(refused, 0) + 1
+        definite = refused in _DEFINITE_REFUSALS
+        self.refusals = self.refusals + 1 if definite else 0
+        self.crew.note(self, reason)
+        self.link = None
+        self.handle(LinkDown(definite), self.now_ms())
+
+    def received(self, suffix: str, payload: bytes, now_ms: int) -> None:
+        """A message came."""
+        counters = self.counters
+        counters.messages_received += 1
+        if suffix == topics.INFORM:
+            counters.informs += 1
+        self.handle(Received(suffix, payload), now_ms)
+
+    def link_made(self) -> None:
+        """The socket is open."""
+        self.crew.socket_opened()
+
+    def link_gone(self) -> None:
+        """The socket is closed."""
+        self.crew.socket_closed()
+
+    # the effects
+
+    def _connect(self, _: effects.Connect) -> None:
+        self.crew.dialler.request(self)
+
+    def _disconnect(self, _: effects.Disconnect) -> None:
+        self.crew.dialler.cancel(self)
+        if self.link is not None:
+            self.link.leave()
+            self.link = None
+
+    def _send(self, effect: effects.Send) -> None:
+        assert self.link is not None, "the core sends while its link is up"
+        counters = self.counters
+        counters.messages_sent += 1
+        counters.repeats += effect.again
+        self.link.send(effect.suffix, effect.payload)
+
+    carry_out: ClassVar[Mapping[type, Callable[[Any, Any], None]]] = MappingProxyType(
+        {
+            **CARRY_OUT,
+            effects.Connect: _connect,
+            effects.Disconnect: _disconnect,
+            effects.Send: _send,
+        }
+    )

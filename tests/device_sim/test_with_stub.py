@@ -1,0 +1,237 @@
+"""All four flows in one fleet against the real stub: jobs, faults, cancelling, pausing, and a stub that goes wrong."""
+
+import asyncio
+import dataclasses
+import itertools
+import json
+
+import msgspec
+import pytest
+from aiohttp import ClientSession
+
+from device_sim import FLOWS, Endpoint, Fault, Fleet, Profile, read_devices_csv
+from platform_stub.server import Stub
+
+QUICK = Profile(
+    poll_ms=60,
+    start_jitter_ms=20,
+    chunk_bytes=1_000,
+    reply_interval_ms=200,
+    backoff_base_ms=20,
+    backoff_max_ms=100,
+    refused_base_ms=40,
+    download_retry_ms=20,
+    http_timeout_ms=500,
+)
+PACKAGE = bytes(range(256)) * 12  # 3,072 bytes: four ranges
+
+
+class World:
+    """An operator, an account, and devices of all flows in turn."""
+
+    def __init__(self, session, stub):
+        self.session, self.stub = session, stub
+
+    async def ask(self, method, path, body=None, media="application/json"):
+        data = body if isinstance(body, bytes) else json.dumps({} if body is None else body).encode()
+        async with self.session.request(method, path, data=data, headers={"Content-Type": media}) as reply:
+            assert reply.ok, (reply.status, await reply.text())
+            return await reply.json()
+
+    async def populate(self, count):
+        self.account = (await self.ask("POST", "/v1/accounts"))["account_id"]
+        await self.ask("POST", f"/v1/accounts/{self.account}/subscription")
+        product = await self.ask("POST", f"/v1/accounts/{self.account}/products")
+        self.product, self.product_key = product["product_id"], product["access_key"]
+        sheet = b"name,f_version\n" + b"".join(b"d%d,1.0\n" % at for at in range(1, count + 1))
+        await self.ask("POST", f"/v1/products/{self.product}/devices", sheet, "text/csv")
+        async with self.session.get(
+            f"/v1/accounts/{self.account}/devices", params={"format": "csv"}
+        ) as reply:
+            found = read_devices_csv("export", await reply.text())
+        flows = itertools.cycle(FLOWS)
+        self.identities = [msgspec.structs.replace(each, flow=next(flows)) for each in found]
+        self.package = await self.add_package("2.0")
+
+    async def add_package(self, target, kind="FOTA"):
+        path = f"/v1/products/{self.product}/packages?kind={kind}&name={kind}-{target}&target={target}"
+        package = (await self.ask("POST", path, PACKAGE, "application/octet-stream"))["package_id"]
+        await self.ask("POST", f"/v1/packages/{package}/verification-skip")
+        return package
+
+    async def order(self, devices=None, package=None):
+        chosen = [each.device_id for each in self.identities] if devices is None else devices
+        body = {"package_id": package or self.package, "device_ids": chosen}
+        return (await self.ask("POST", f"/v1/accounts/{self.account}/tasks", body))["task_id"]
+
+    async def counts(self, task):
+        return (await self.ask("GET", f"/v1/tasks/{task}"))["jobs"]
+
+    async def until(self, task, **wanted):
+        """Wait until the task's jobs stand so."""
+        async with asyncio.timeout(30):
+            while True:
+                counts = await self.counts(task)
+                if wanted.items() <= counts.items():
+                    return
+                await asyncio.sleep(0.02)
+
+    async def until_any(self, task):
+        """Wait until a job of the task is under way."""
+        async with asyncio.timeout(30):
+            while (await self.counts(task))["pending"] == len(self.identities):
+                await asyncio.sleep(0.002)
+
+    async def versions(self):
+        found = await self.ask("GET", f"/v1/accounts/{self.account}/devices?limit=1000")
+        return {each["device_id"]: each["f_version"] for each in found["devices"]}
+
+
+@pytest.fixture
+async def world(request):
+    """A stub, strict where the test says so, and 40 devices."""
+    async with (
+        Stub(strict=getattr(request, "param", False)) as stub,
+        ClientSession(stub.http_url) as session,
+    ):
+        world = World(session, stub)
+        await world.populate(40)
+        yield world
+
+
+async def test_all_flows_update_one_after_the_other_kind(world):
+    async with Fleet(world.stub, world.identities, seed=1, profile=QUICK) as fleet:
+        await fleet.ready(30)
+        task = await world.order()
+        await world.until(task, success=40)
+        await fleet.idle(30)
+        seen = fleet.snapshot()
+        assert {name: flow.jobs_succeeded for name, flow in seen.flows.items()} == dict.fromkeys(FLOWS, 10)
+        assert (seen.jobs_failed, seen.jobs_ended, seen.notes) == (0, 0, 0)
+        assert seen.downloaded_bytes == 40 * len(PACKAGE)
+        assert set((await world.versions()).values()) == {"2.0"}
+        task = await world.order(package=await world.add_package("app-2", "SOTA"))
+        await world.until(task, success=40)
+        await fleet.idle(30)
+        assert {fleet.device(at).s_version for at in fleet.device_ids} == {"app-2"}
+
+
+@pytest.mark.parametrize("world", [True], ids=["strict"], indirect=True)
+async def test_the_narrower_reading_of_the_documentation(world):
+    """Where generation A takes product keys alone. MQTT is slowed down there, and left out."""
+    devices = [
+        msgspec.structs.replace(each, product_key=world.product_key)
+        for each in world.identities
+        if each.flow != "mqtt"
+    ]
+    chosen = [each.device_id for each in devices]
+    async with Fleet(world.stub, devices, seed=1, profile=QUICK) as fleet:
+        await fleet.ready(30)
+        task = await world.order(chosen)
+        await world.until(task, success=30)
+        await fleet.idle(30)
+        assert fleet.snapshot().jobs_failed == 0
+
+
+async def test_faults_of_every_step_in_every_flow(world):
+    steps = [102, 107, 202, 204, 205, 206, 207, 103, 104, 105]
+    async with Fleet(world.stub, world.identities, seed=1, profile=QUICK) as fleet:
+        await fleet.ready(30)
+        for each, step in zip(
+            world.identities, itertools.chain.from_iterable([s] * 4 for s in steps), strict=True
+        ):
+            fleet.set_fault([each.device_id], Fault(step=step))
+        task = await world.order()
+        await world.until(task, failed=40)
+        await fleet.idle(30)
+        assert fleet.snapshot().failed_steps == dict.fromkeys(steps, 4)
+        assert set((await world.versions()).values()) == {"1.0"}
+
+
+async def test_cancelling_and_coming_back(world):
+    async with Fleet(
+        world.stub, world.identities, seed=1, profile=QUICK, downloads_in_flight=1, calls_in_flight=4
+    ) as fleet:
+        await fleet.ready(30)
+        task = await world.order()
+        await world.ask("POST", f"/v1/tasks/{task}/cancellation")
+        await fleet.idle(30)
+        counts = await world.counts(task)
+        assert counts["success"] + counts["cancelled"] == 40
+        seen = fleet.snapshot()
+        assert (seen.jobs_failed, seen.jobs_succeeded) == (0, counts["success"])
+        await fleet.remove([each.device_id for each in world.identities[:20]])
+        fleet.add(world.identities[:20])
+        await fleet.ready(30)
+        task = await world.order(package=await world.add_package("3.0"))
+        await world.until(task, success=40)
+        await fleet.idle(30)
+        assert fleet.snapshot().jobs_failed == 0
+
+
+async def test_pausing_and_resuming(world):
+    async with Fleet(world.stub, world.identities, seed=1, profile=QUICK) as fleet:
+        await fleet.ready(30)
+        task = await world.order()
+        await world.ask("POST", f"/v1/tasks/{task}/pause")
+        await fleet.idle(30)
+        assert fleet.snapshot().jobs_failed == 0
+        await world.ask("POST", f"/v1/tasks/{task}/resume")
+        await world.until(task, success=40)
+        await fleet.idle(30)
+        assert fleet.snapshot().jobs_failed == 0
+
+
+async def test_devices_that_are_told_over_mqtt_need_not_ask_often(world):
+    told = dataclasses.replace(QUICK, inform=True, poll_ms=3_600_000)
+    async with Fleet(world.stub, world.identities, seed=1, profile=told) as fleet:
+        await fleet.ready(30)
+        task = await world.order()
+        await world.until(task, success=40)
+        await fleet.idle(30)
+        assert fleet.snapshot().jobs_failed == 0
+
+
+async def test_a_stub_that_is_gone_in_the_middle_and_comes_back_with_its_data(tmp_path):
+    async with Stub(data=tmp_path) as stub, ClientSession(stub.http_url) as session:
+        world = World(session, stub)
+        await world.populate(40)
+        where = {"http": stub.http_address, "mqtt": stub.mqtt_address}
+        target = Endpoint(http_address=stub.http_address, mqtt_address=stub.mqtt_address)
+        fleet = Fleet(target, world.identities, seed=1, profile=QUICK, downloads_in_flight=2)
+        await fleet.__aenter__()
+        await fleet.ready(30)
+        task = await world.order()
+        await world.until_any(task)
+    try:
+        async with Stub(data=tmp_path, **where) as stub, ClientSession(stub.http_url) as session:
+            world.session = session
+            await world.until(task, success=40)
+            await fleet.ready(30)
+            await fleet.idle(30)
+            seen = fleet.snapshot()
+            assert (seen.present, seen.jobs_failed) == (40, 0)
+            assert seen.reconnects
+            assert set((await world.versions()).values()) == {"2.0"}
+    finally:
+        await fleet.__aexit__(None, None, None)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"call": "status", "status": 503, "times": 2},
+        {"call": "check", "silent": True, "times": 1},
+        {"call": "download", "cut_at_bytes": 100, "times": 3},
+        {"call": "any", "delay_ms": 30},
+    ],
+    ids=["503", "silent", "cut", "late"],
+)
+async def test_a_stub_that_goes_wrong_fails_no_job(world, rule):
+    async with Fleet(world.stub, world.identities, seed=1, profile=QUICK) as fleet:
+        await fleet.ready(30)
+        await world.ask("POST", "/v1/injected-faults", rule)
+        task = await world.order()
+        await world.until(task, success=40)
+        await fleet.idle(60)
+        assert fleet.snapshot().jobs_failed == 0
