@@ -1,6 +1,6 @@
-"""The far end of a fleet, as a process: the whole stub, or a broker with nothing behind it.
+"""The far end of a fleet, as a process: the whole stub, a broker with nothing behind it, or bare HTTP handlers.
 
-`python -m bench.peer stub|nothing N` prints one JSON line when it is ready, then does what lines on its standard input
+`python -m bench.peer stub|nothing|bare N [BYTES]` (the package's size, 16 KiB when left out) prints one JSON line when it is ready, then does what lines on its standard input
 say: `go` starts one job for each device, `figures` prints CPU seconds, memory and counts, and the end of input ends it.
 """
 
@@ -25,13 +25,21 @@ from platform_stub.server import Stub, raise_descriptor_limit, relax_collector
 from platform_stub.service import accounts, catalogue, tasks
 from platform_stub.service.ports import Session
 
-CONTENT = bytes(range(256)) * 64
+PACKAGE_BYTES = 16 * 1024
+CONTENT = bytes(range(256)) * (PACKAGE_BYTES // 256)
+
+
+BARE_ANSWER = (
+    b'{"code":0,"msg":"succ","data":{"target":"2.0","tid":4643,"size":16384,"md5":"d41d8cd98f00b204e9800998ecf8427e",'
+    b'"status":1,"type":1},"request_id":"0123456789abcdef0123456789abcdef"}'
+)
 
 
 class Nothing:
     """A broker with nothing behind it: lets anyone in, answers at once, keeps nothing."""
 
-    def __init__(self, count):
+    def __init__(self, count, size_bytes):
+        assert size_bytes == PACKAGE_BYTES
         self.count = count
         self.sessions = {}
         self.told_s = None
@@ -113,11 +121,58 @@ class Nothing:
             self.told_s = time.perf_counter() - self.started
 
 
+class Bare:
+    """aiohttp handlers that do nothing: what its server costs without a platform."""
+
+    told_s = None
+    reports = 0
+
+    def __init__(self, count, size_bytes):
+        self.content = bytes(size_bytes)
+
+    async def __aenter__(self):
+        app = web.Application()
+        base = "/fuse-ota/{product}/{device}"
+        app.router.add_get(base + "/version", self._answer)
+        app.router.add_get(base + "/check", self._answer)
+        app.router.add_get(base + "/{tid}/download", self._download)
+        app.router.add_post(base + "/{tid}/status", self._take)
+        self.runner = web.AppRunner(app, access_log=None)
+        await self.runner.setup()
+        await web.TCPSite(self.runner, "127.0.0.1", 0, backlog=4096).start()
+        self.http_address = self.mqtt_address = self.runner.addresses[0][:2]
+        return self
+
+    async def __aexit__(self, *_):
+        await self.runner.cleanup()
+
+    def identities(self):
+        return []
+
+    async def _answer(self, request):
+        return web.Response(body=BARE_ANSWER, content_type="application/json")
+
+    async def _take(self, request):
+        await request.read()
+        return web.Response(body=BARE_ANSWER, content_type="application/json")
+
+    async def _download(self, request):
+        first, _, last = request.headers["Range"].removeprefix("bytes=").partition("-")
+        body = memoryview(self.content)[int(first) : int(last) + 1]
+        headers = {
+            "Content-Type": "application/octet-stream;charset=UTF-8",
+            "Content-Range": f"bytes {first}-{last}/{len(self.content)}",
+            "Ota-Errno": "0",
+        }
+        return web.Response(status=206, body=body, headers=headers)
+
+
 class Whole:
     """The whole stub: tokens, rules, and a commit before each answer."""
 
-    def __init__(self, count):
+    def __init__(self, count, size_bytes):
         self.count = count
+        self.content = bytes(range(256)) * (size_bytes // 256)
         self.told_s = None
         self.folder = tempfile.TemporaryDirectory()
 
@@ -137,7 +192,7 @@ class Whole:
         ]
         self.devices = (await self._write(catalogue.register, product.product_id, names)).devices
         self.package = await self._write(
-            catalogue.add_package, product.product_id, UpdateKind.FOTA, "p", "2.0", CONTENT
+            catalogue.add_package, product.product_id, UpdateKind.FOTA, "p", "2.0", self.content
         )
         await self._write(catalogue.skip_verification, self.package.package_id)
         return self
@@ -163,7 +218,7 @@ class Whole:
         request = api.CreateTask(package_id=self.package.package_id, device_ids=ids)
         large = len(ids) >= 5_000
         await self.platform.write(lambda tx: tasks.create(tx, self.account, request), large=large)
-        while self.platform.sessions.informs_delivered < self.count:
+        while self.platform.sessions.informs_delivered < len(self.platform.sessions):
             await asyncio.sleep(0.001)
         self.told_s = time.perf_counter() - started
 
@@ -179,13 +234,13 @@ def figures(peer):
     }
 
 
-async def main(kind, count):
+async def main(kind, count, size_bytes):
     raise_descriptor_limit()
     relax_collector()
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    async with (Whole if kind == "stub" else Nothing)(count) as peer:
+    async with {"stub": Whole, "nothing": Nothing, "bare": Bare}[kind](count, size_bytes) as peer:
         ready = {"http": peer.http_address, "mqtt": peer.mqtt_address, "devices": peer.identities()}
         print(json.dumps(ready), flush=True)
         while line := (await reader.readline()).strip():
@@ -195,4 +250,4 @@ async def main(kind, count):
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], int(sys.argv[2])))
+    asyncio.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]) if sys.argv[3:] else PACKAGE_BYTES))

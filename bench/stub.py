@@ -24,8 +24,8 @@ PROFILE = Profile(chunk_bytes=8192)
 class Peer:
     """The far end's process."""
 
-    def __init__(self, kind, count):
-        command = [sys.executable, "-m", "bench.peer", kind, str(count)]
+    def __init__(self, kind, count, *size_bytes):
+        command = [sys.executable, "-m", "bench.peer", kind, str(count), *map(str, size_bytes)]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         ready = json.loads(self.process.stdout.readline())
         self.endpoint = Endpoint(http_address=tuple(ready["http"]), mqtt_address=tuple(ready["mqtt"]))
@@ -81,10 +81,14 @@ async def measure(kind, count):
         peer.close()
 
 
-def apart(kind, count):
-    """Measure in a process of its own: what an earlier round left in this one would hide the memory of the next."""
+def in_a_process(work, *args):
+    """Do it in a process of its own: what an earlier round left in this one would hide the memory of the next."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(once, kind, count).result()
+        return pool.submit(work, *args).result()
+
+
+def apart(kind, count):
+    return in_a_process(once, kind, count)
 
 
 def once(kind, count):

@@ -1,0 +1,159 @@
+"""Devices over HTTP: our lean client against aiohttp's under the same flow, and a fleet that mixes all four flows.
+
+The flow is generation C's: version, check, 64 KiB in four ranges, and the steps that a device of ours reports on its
+way (a per cent after the first range, 101, 201), then the new version. The far end is the whole stub, a process of its own.
+"""
+
+import asyncio
+import os
+import time
+from dataclasses import replace
+
+import aiohttp
+import msgspec
+
+from bench.memory import rss_bytes
+from bench.stub import Peer, in_a_process
+from bench.table import Row, median
+from device_sim import Fleet, Profile
+from platform_stub.protocol.token import device_resource, make_token
+
+GOAL = 2.0
+COUNT, MIXED = 1_900, 9_000
+PACKAGE_BYTES, RANGES = 64 * 1024, 4
+RANGE_BYTES = PACKAGE_BYTES // RANGES
+IN_FLIGHT = 64
+LIMIT_S = 300
+FLOWS = ("mqtt", "fuse", "studio", "south")
+
+
+async def lean(peer):
+    """Let a fleet of ours do it."""
+    profile = Profile(flow="fuse", chunk_bytes=RANGE_BYTES, start_jitter_ms=0)
+    fleet = Fleet(peer.endpoint, peer.identities, seed=1, profile=profile, downloads_in_flight=IN_FLIGHT)
+    async with fleet:
+        await until(lambda: fleet.snapshot().jobs_succeeded == COUNT)
+
+
+async def until(is_done):
+    async with asyncio.timeout(LIMIT_S):
+        while not is_done():
+            await asyncio.sleep(0.005)
+
+
+async def with_aiohttp(peer):
+    """Let aiohttp's client do the same, with as many devices at a time as it has connections."""
+    host, port = peer.endpoint.http_address
+    gate = asyncio.Semaphore(IN_FLIGHT)
+    connector = aiohttp.TCPConnector(limit=IN_FLIGHT)
+    async with aiohttp.ClientSession(f"http://{host}:{port}", connector=connector) as session:
+
+        async def one(device):
+            async with gate:
+                await update(session, device)
+
+        await asyncio.gather(*(one(device) for device in peer.identities))
+
+
+async def update(session, device):
+    """Update one device."""
+    base = f"/fuse-ota/{device.product_id}/{device.name}"
+    token = make_token(device.key, device_resource(device.product_id, device.name), int(time.time()) + 3600)
+    headers = {"Authorization": token}
+
+    async def call(method, path, body=None):
+        data = None if body is None else msgspec.json.encode(body)
+        async with session.request(method, base + path, data=data, headers=headers) as response:
+            answer = msgspec.json.decode(await response.read())
+            assert answer["code"] == 0, answer
+            return answer.get("data")
+
+    await call("POST", "/version", {"f_version": "1.0", "s_version": "1.0"})
+    job = await call("GET", "/check?type=1&version=1.0")
+    status = f"/{job['tid']}/status"
+    for at in range(RANGES):
+        asked = headers | {"Range": f"bytes={at * RANGE_BYTES}-{(at + 1) * RANGE_BYTES - 1}"}
+        async with session.get(f"{base}/{job['tid']}/download", headers=asked) as response:
+            assert response.headers["Ota-Errno"] == "0"
+            assert len(await response.read()) == RANGE_BYTES
+        if at == 0:
+            await call("POST", status, {"step": 25})
+    await call("POST", status, {"step": 101})
+    await call("POST", status, {"step": 201})
+    await call("POST", "/version", {"f_version": job["target"], "s_version": "1.0"})
+
+
+def compare(client):
+    """Update all devices once with a client, which has this process to itself; answers (s, client's CPU s, server's)."""
+    peer = Peer("stub", COUNT, PACKAGE_BYTES)
+    try:
+        return asyncio.run(_timed(peer, {"lean": lean, "aiohttp": with_aiohttp}[client]))
+    finally:
+        peer.close()
+
+
+async def _timed(peer, client):
+    await peer.ask("go")
+    before, spent, started = await peer.ask("figures"), os.times(), time.perf_counter()
+    await client(peer)
+    took_s, now, after = time.perf_counter() - started, os.times(), await peer.ask("figures")
+    return took_s, now.user + now.system - spent.user - spent.system, after["cpu_s"] - before["cpu_s"]
+
+
+def mix(count):
+    """Update a fleet of all four flows once; answers s and the memory a device at both ends, in bytes."""
+    peer = Peer("stub", count)
+    try:
+        return asyncio.run(_mixed(peer, count))
+    finally:
+        peer.close()
+
+
+async def _mixed(peer, count):
+    identities = [
+        msgspec.structs.replace(device, flow=FLOWS[at % len(FLOWS)])
+        for at, device in enumerate(peer.identities)
+    ]
+    before, ours_before = await peer.ask("figures"), rss_bytes()
+    fleet = Fleet(
+        peer.endpoint, identities, seed=1, profile=replace(Profile(chunk_bytes=8192), poll_ms=2_000)
+    )
+    async with fleet:
+        await fleet.ready(LIMIT_S)
+        idle, ours_idle = await peer.ask("figures"), rss_bytes()
+        started = time.perf_counter()
+        await peer.ask("go")
+        await until(lambda: fleet.snapshot().jobs_succeeded == count)
+        took_s = time.perf_counter() - started
+        assert fleet.snapshot().jobs_failed == 0
+    return took_s, (idle["rss"] - before["rss"]) / count, (ours_idle - ours_before) / count
+
+
+def run(*, quick):
+    pairs = [
+        (in_a_process(compare, "lean"), in_a_process(compare, "aiohttp")) for _ in range(3 if quick else 5)
+    ]
+    ratio = median([aiohttp_s / lean_s for (lean_s, *_), (aiohttp_s, *_) in pairs])
+    shown = [
+        f"{COUNT / median([pair[side][0] for pair in pairs]):,.0f} devices/s, client "
+        f"{median([pair[side][1] for pair in pairs]) / COUNT * 1e6:,.0f} + server "
+        f"{median([pair[side][2] for pair in pairs]) / COUNT * 1e6:,.0f} µs CPU a device"
+        for side in (0, 1)
+    ]
+    yield Row(
+        what=f"{COUNT:,} devices through the fuse flow, 64 KiB in four ranges",
+        ours=shown[0],
+        peer=f"{shown[1]} (aiohttp's client)",
+        ratio=ratio,
+        goal=f"at least {GOAL:g}",
+        held=ratio >= GOAL,
+    )
+    cpu = median([theirs[1] / ours[1] for ours, theirs in pairs])
+    yield Row(what="the same, client's CPU", ours="", ratio=cpu, goal=f"at least {GOAL:g}", held=cpu >= GOAL)
+    mixed = [in_a_process(mix, MIXED) for _ in range(1 if quick else 3)]
+    yield Row(
+        what=f"{MIXED:,} devices, a quarter each mqtt, fuse, studio, south: one job each",
+        ours=f"{median([took_s for took_s, _, _ in mixed]):.1f} s, none missing; idle a device "
+        f"{median([stub for _, stub, _ in mixed]) / 1024:.1f} KB at the stub, "
+        f"{median([ours for _, _, ours in mixed]) / 1024:.1f} KB at the fleet",
+    )
