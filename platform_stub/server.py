@@ -33,7 +33,8 @@ BROKERS: Final = ("embedded", "amqtt")
 BACKLOG: Final = 4096
 PORT_MAX: Final = 65_535
 SHUTDOWN_S: Final = 1.0
-LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+ANY_ADDRESS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where devices are, on purpose
+"""Listening everywhere, and where a client on this machine connects to then."""
 
 Address = tuple[str, int]
 BrokerName = Literal["embedded", "amqtt"]
@@ -42,8 +43,9 @@ BrokerName = Literal["embedded", "amqtt"]
 class Stub:
     """The platform stub. `data` is its folder, kept between starts; without it a temporary one is used.
 
-    `http` and `mqtt` are (host, port), port 0 for any free one; HTTP listens on loopback only, until there are
-    access keys. `strict` takes the documentation's narrower reading. `limits` is how long HTTP waits for a peer.
+    `http` and `mqtt` are (host, port), port 0 for any free one. Devices may come from anywhere; the operator's API
+    answers this machine only, whatever HTTP listens on. `strict` takes the documentation's narrower reading.
+    `limits` is how long HTTP waits for a peer.
     EnvironmentFault: a port is taken, or the folder is in use, foreign or damaged.
     """
 
@@ -65,10 +67,6 @@ class Stub:
                 raise UsageFault(
                     f"{what} on {host}:{port}: a host and a port from 0 to {PORT_MAX} are wanted"
                 )
-        if http[0] not in LOOPBACK:
-            raise UsageFault(
-                f"HTTP on {http[0]}: the operator API has no access keys yet and binds to loopback only"
-            )
         self._http, self._mqtt, self._data, self.broker_name = http, mqtt, data, broker
         self._real_ms, self._strict, self._limits = real_ms, strict, limits
         self._stack = contextlib.AsyncExitStack()
@@ -81,8 +79,9 @@ class Stub:
 
     @property
     def http_url(self) -> str:
-        """The base of every HTTP path, without a slash at its end."""
+        """The base of every HTTP path for a client on this machine, without a slash at its end."""
         host, port = self.http_address
+        host = ANY_ADDRESS.get(host, host)
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     async def __aenter__(self) -> Self:

@@ -1,9 +1,11 @@
 """The operator's HTTP application: its routes behind a guard. Devices' calls never come here (`device_http`).
 
-Until access keys exist the operator's API answers only requests that name this machine: it binds to loopback,
-and a foreign Host or Origin (a page in a browser, a rebound name) is refused.
+Devices may be anywhere; the operator is on this machine. There are no access keys, so the operator's API answers
+only connections that come from here and requests that name this machine: a foreign Host or Origin (a page in a
+browser, a rebound name) is refused.
 """
 
+import ipaddress
 import logging
 from typing import Final
 from urllib.parse import urlsplit
@@ -22,6 +24,7 @@ from platform_stub.store.errors import StoreUnavailable
 
 BODY_MAX_BYTES: Final = 64 * 2**20
 _LOCAL: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+_NOWHERE: Final = ("", 0)
 
 _log = logging.getLogger(__name__)
 
@@ -77,7 +80,12 @@ def _answered_before(call: Call) -> Done | Rejection | None:
 
 
 def _guard(request: web.Request) -> None:
-    """Refuse requests that were not meant for this machine's loopback."""
+    """Refuse what does not come from this machine, or was not meant for it."""
+    here = _host_of(request, "sockname")
+    peer = _host_of(request, "peername")
+    if not _is_loopback(peer) and (not peer or peer != here):
+        message = f"{peer or 'the peer'} is not this machine; the operator API answers this machine only"
+        raise Refused(Rejection(code=ErrorCode.FORBIDDEN, message=message))
     for header, text in (("Host", "//" + request.host), ("Origin", request.headers.get("Origin", ""))):
         if header == "Origin" and not text:
             continue
@@ -85,10 +93,24 @@ def _guard(request: web.Request) -> None:
             name = urlsplit(text).hostname
         except ValueError:
             name = None
-        if name not in _LOCAL:
+        if name not in _LOCAL and name != here:
             shown = text.removeprefix("//")[:80]
-            message = f"{header} {shown!r} is not this machine; the operator API answers 127.0.0.1 and localhost only"
+            message = f"{header} {shown!r} is not this machine; name 127.0.0.1, localhost or the address it listens at"
             raise Refused(Rejection(code=ErrorCode.FORBIDDEN, message=message))
+
+
+def _host_of(request: web.Request, end: str) -> str:
+    """Give the address of one end of the connection; empty when it is gone."""
+    transport = request.transport
+    address = None if transport is None else transport.get_extra_info(end)
+    return str((address or _NOWHERE)[0]).removeprefix("::ffff:")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 async def _openapi(request: web.Request) -> web.Response:

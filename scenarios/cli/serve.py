@@ -4,8 +4,9 @@ import asyncio
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeVar
 
 import click
 
@@ -13,8 +14,9 @@ from platform_stub.protocol import operator as api
 from platform_stub.protocol.errors import UsageFault
 from platform_stub.protocol.token import TEN_YEARS_S, device_resource, make_token
 from platform_stub.protocol.topics import VERSION, topic_of
-from platform_stub.server import BROKERS, Stub, relax_collector
+from platform_stub.server import ANY_ADDRESS, BROKERS, Stub, relax_collector
 from scenarios.cli.addresses import AddressType
+from scenarios.cli.inject import FaultType, spell_fault
 from scenarios.operator import HttpOperator, Refusal
 
 T = TypeVar("T")
@@ -39,32 +41,61 @@ DEMO_TOKEN_S: Final = TEN_YEARS_S - 86_400
     "--broker", type=click.Choice(BROKERS), default="embedded", show_default=True, help="Which MQTT broker."
 )
 @click.option(
+    "--strict",
+    is_flag=True,
+    help="Take the documentation's narrower reading: who signs with which key, steps in their order, QoS 0, rates.",
+)
+@click.option(
+    "--inject",
+    "faults",
+    type=FaultType(),
+    multiple=True,
+    help="Let the stub go wrong, such as 'call=download,share=2%,cut=10000' or 'generation=mqtt,call=status,delay=3s'. "
+    "Parts: call, generation, product, devices, share, seed, times; delay, status, code, cut, wrong-md5, silent. "
+    "Can be given several times; the first that strikes a call decides it.",
+)
+@click.option(
     "--demo", is_flag=True, help="Make an account with licences and three devices, and show how to use them."
 )
 def serve(
-    *, http: tuple[str, int], mqtt: tuple[str, int], data: Path | None, broker: str, demo: bool
-) -> None:  # fmt: skip
+    *,
+    http: tuple[str, int],
+    mqtt: tuple[str, int],
+    data: Path | None,
+    broker: str,
+    strict: bool,
+    faults: tuple[api.InjectFault, ...],
+    demo: bool,
+) -> None:
     """Run the platform stub until Ctrl-C.
 
     It says where it listens once both ends answer. Port 0 takes any free port.
     """
-    stub = Stub(http=http, mqtt=mqtt, data=data, broker="amqtt" if broker == "amqtt" else "embedded")
+    broker_name: Literal["embedded", "amqtt"] = "amqtt" if broker == "amqtt" else "embedded"
+    stub = Stub(http=http, mqtt=mqtt, data=data, broker=broker_name, strict=strict)
     relax_collector()
-    sys.exit(asyncio.run(_serve(stub, demo=demo, kept=data)))
+    sys.exit(asyncio.run(_serve(stub, faults=faults, strict=strict, demo=demo, kept=data)))
 
 
-async def _serve(stub: Stub, *, demo: bool, kept: Path | None) -> int:
+async def _serve(
+    stub: Stub, *, faults: Sequence[api.InjectFault], strict: bool, demo: bool, kept: Path | None
+) -> int:
     loop = asyncio.get_running_loop()
     stop: asyncio.Future[int] = loop.create_future()
     for number, exit_code in ((signal.SIGINT, INTERRUPTED), (signal.SIGTERM, 0)):
         loop.add_signal_handler(number, _stop, stop, exit_code)
     async with stub:
+        for fault in faults:
+            stub.platform.injection.add(fault)
         click.echo(f"ota-sim platform stub ({stub.broker_name} broker)")
         click.echo(f"  HTTP  {stub.http_url}  (operator API: {stub.http_url}/openapi.json)")
+        if stub.http_address[0] in ANY_ADDRESS:
+            click.echo("        devices at every address of this machine, the operator on this machine only")
         click.echo(f"  MQTT  {stub.mqtt_address[0]}:{stub.mqtt_address[1]}")
         click.echo(
             f"  data  {kept if kept is not None else 'temporary; name a folder with --data to keep it'}"
         )
+        _show_mode(stub, strict=strict, faults=faults)
         if demo:
             await _show_demo(stub)
         click.echo("ready; Ctrl-C stops it")
@@ -74,6 +105,15 @@ async def _serve(stub: Stub, *, demo: bool, kept: Path | None) -> int:
                    + (f", {counts.failed_commits} failed" if counts.failed_commits else ""))  # fmt: skip
     click.echo("stopped" if kept is None else f"stopped; everything is in {kept}")
     return exit_code
+
+
+def _show_mode(stub: Stub, *, strict: bool, faults: Sequence[api.InjectFault]) -> None:
+    """Say what makes this stub unlike the one that runs without options."""
+    if strict:
+        rates = "" if stub.broker_name == "embedded" else "; the amqtt broker does not hold the rates"
+        click.echo(f"  strict the documentation's narrower reading is held{rates}")
+    for fault in faults:
+        click.echo(f"  fault  {spell_fault(fault)}")
 
 
 def _stop(stop: asyncio.Future[int], exit_code: int) -> None:

@@ -4,8 +4,9 @@ import asyncio
 import contextlib
 
 import pytest
+from msgspec import structs
 
-from platform_stub.protocol.operator import ErrorCode, Policy, RegisterDevice
+from platform_stub.protocol.operator import CreateTask, ErrorCode, Policy, RegisterDevice
 from platform_stub.server import Stub
 from scenarios.operator import HttpOperator, OperatorFault, Refusal
 
@@ -21,17 +22,14 @@ async def test_an_account_and_a_task():
         package = await operator.add_package("abc", "FOTA", "name", "2.0", b"content")
         await operator.skip_verification(package.package_id)
         ids = [device.device_id for device in devices]
-        refusal = await operator.create_task(
-            account.account_id, package.package_id, ids, "t", verification=False
-        )
+        order = CreateTask(package_id=package.package_id, device_ids=ids, name="t")
+        refusal = await operator.create_task(account.account_id, order)
         assert isinstance(refusal, Refusal)
         assert refusal.code is ErrorCode.LICENCES_INSUFFICIENT
         assert {name: refusal.details[name] for name in ("needed", "available", "missing")} == {
             "needed": 3, "available": 1, "missing": 2,
         }  # fmt: skip
-        task = await operator.create_task(
-            account.account_id, package.package_id, ids[:1], "t", verification=False
-        )
+        task = await operator.create_task(account.account_id, structs.replace(order, device_ids=ids[:1]))
         assert task.deducted_free == 1
         assert (await operator.task(task.task_id)).jobs.pending == 1
         assert [job.device_id for job in await operator.jobs(task.task_id, "pending")] == ids[:1]

@@ -78,19 +78,34 @@ class Ledger:
         """`counts`: purchased, free, grandfathered, given to the `bound` devices in this order."""
         devices = list(devices)
         deducted = counts[0] + counts[1]
+        row = {
+            "task_id": task,
+            "account_id": account,
+            "package_id": 1,
+            "kind": kind,
+            "target": "2.0",
+            "name": "t",
+            "created_ms": at_ms,
+            "starts_ms": at_ms,
+            "expires_ms": at_ms + 600_000,
+            "scope": "chosen",
+            "notification": "platform",
+            "signal_min": 10,
+            "battery_min": 50,
+            "retry_count": 0,
+            "retry_interval_s": 0,
+            "verification": 0,
+            "device_count": len(devices),
+            "needed": sum(counts) if needed is None else needed,
+            "available": available,
+            "deducted_purchased": counts[0],
+            "deducted_free": counts[1],
+            "grandfathered": counts[2],
+            "left_after": available - deducted,
+        }
         self.conn.execute(
-            "INSERT INTO tasks VALUES (?, ?, 1, ?, '2.0', 't', ?, NULL, NULL, 0, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                task,
-                account,
-                kind,
-                at_ms,
-                len(devices),
-                sum(counts) if needed is None else needed,
-                available,
-                *counts,
-                available - deducted,
-            ),
+            f"INSERT INTO tasks ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})",  # noqa: S608
+            tuple(row.values()),
         )
         sources = chain(*(repeat(source, n) for source, n in zip(SOURCES, counts, strict=True)))
         rows = [(account, at_ms, task, device, source) for device, source in zip(bound, sources, strict=True)]

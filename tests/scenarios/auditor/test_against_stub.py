@@ -17,11 +17,12 @@ from platform_stub.protocol.operator import ErrorCode, Policy
 from platform_stub.protocol.token import device_resource, make_token
 from platform_stub.server import Stub
 from scenarios.auditor import audit_database
+from scenarios.auditor.orders import Terms
 from scenarios.auditor.predict import Book
 
 KEY = b64encode(bytes(16)).decode()
 START_MS = 1_700_000_000_000
-HOUR_MS = 3_600_000
+MINUTE_MS, HOUR_MS = 60_000, 3_600_000
 VERSIONS = ("1.0", "2.0", "3.0", "4.0")
 FOTA, SOTA = UpdateKind.FOTA, UpdateKind.SOTA
 TASK_COUNTS = "device_count needed available deducted deducted_purchased deducted_free grandfathered left"
@@ -148,18 +149,43 @@ class Pair:
         package = self.packages[account, kind, target]
         if self.rng.random() < 0.03:
             package, fault = 10**6, ErrorCode.PACKAGE_UNKNOWN
-        answer = await self.call("POST", f"{path}/tasks", {"package_id": package, "device_ids": device_ids})
         now_ms = self.now[account]
-        self.agree_task(
-            answer,
-            self.book.create_task(account, device_ids, kind, now_ms, target=target, package_fault=fault),
+        order, terms = self.draw_terms(now_ms)
+        body = {"package_id": package, "device_ids": device_ids, **order}
+        if terms.of_all:
+            del body["device_ids"]
+            device_ids = self.admitted(account, kind, target, terms)
+        answer = await self.call("POST", f"{path}/tasks", body)
+        predicted = self.book.create_task(
+            account, device_ids, kind, now_ms, target=target, package_fault=fault, terms=terms
         )
+        self.agree_task(answer, predicted)
+
+    def draw_terms(self, now_ms):
+        """Draw what a task says besides devices and target, for the API and for the book."""
+        order, terms = {}, {}
+        if self.rng.random() < 0.2:
+            order["start_at_ms"] = terms["starts_ms"] = now_ms + self.rng.choice((-1, 0, MINUTE_MS, HOUR_MS))
+        if self.rng.random() < 0.3:
+            order["expires_after_ms"] = terms["expires_after_ms"] = self.rng.choice((MINUTE_MS, 2 * HOUR_MS))
+        if self.rng.random() < 0.2:
+            versions = self.rng.choice(([None], ["2.0"], [None, "2.0", "3.0"]))
+            order["start_versions"], terms["start_versions"] = versions, tuple(versions)
+        if self.rng.random() < 0.1:
+            order["scope"], terms["of_all"] = "all", True
+        return order, Terms(**terms)
+
+    def admitted(self, account, kind, target, terms):
+        living = [key for key in self.home if not self.book._device(key).terminated]
+        own = [key for key in living if self.home[key][0] == f"p{account}"]
+        versions = {key: self.book.version(key, kind) for key in own}
+        return [key for key in own if versions[key] != target and terms.admit(versions[key])]
 
     async def end_jobs(self, account, path):
         for device in list(self.home):
             for kind, task in list(self.book._device(device).open_jobs.items()):
                 payer = self.book._tasks[task].account
-                if self.rng.random() < 0.5 or self.book.holds_pending(payer, self.now[payer]):
+                if self.rng.random() < 0.5 or not self.book.may_run(task, self.now[payer]):
                     continue
                 good = self.rng.random() < 0.6
                 await self.report(device, kind, 201 if good else 206)
@@ -180,6 +206,36 @@ class Pair:
             answer = await self.call("POST", f"/v1/tasks/{self.tasks[task]}/cancellation", {})
             self.agree(answer, self.book.cancel_task(task))
 
+    async def pause(self, account, path):
+        if self.tasks:
+            task = self.rng.choice(list(self.tasks))
+            answer = await self.call("POST", f"/v1/tasks/{self.tasks[task]}/pause", {})
+            self.agree(answer, self.book.pause_task(task))
+
+    async def resume(self, account, path):
+        if self.tasks:
+            task = self.rng.choice(list(self.tasks))
+            answer = await self.call("POST", f"/v1/tasks/{self.tasks[task]}/resume", {})
+            self.agree(answer, self.book.resume_task(task))
+
+    async def cancel_job(self, account, path):
+        if self.tasks:
+            task = self.rng.choice(list(self.tasks))
+            jobs = await self.call("GET", f"/v1/tasks/{self.tasks[task]}/jobs?limit=1000")
+            job = self.rng.choice(jobs["jobs"])
+            answer = await self.call("POST", f"/v1/jobs/{job['tid']}/cancellation", {})
+            self.agree(answer, self.book.cancel_job(task, job["device_id"]))
+
+    async def agree_on_tasks(self):
+        """Compare how each task and each job stands."""
+        for number, task_id in self.tasks.items():
+            seen = await self.call("GET", f"/v1/tasks/{task_id}")
+            task = self.book._tasks[number]
+            assert seen["state"] == self.book.task_state(number, self.now[task.account]), (seen, task)
+            jobs = await self.call("GET", f"/v1/tasks/{task_id}/jobs?limit=1000")
+            known = {key: state.name.lower() for key, state in task.jobs.items()}
+            assert {job["device_id"]: job["state"] for job in jobs["jobs"]} == known
+
     async def buy(self, account, path):
         count = self.rng.choice((1, 3, 10))
         answer = await self.call("POST", f"{path}/licences/purchases", {"count": count})
@@ -196,12 +252,12 @@ class Pair:
 
     async def top_up(self, account, path):
         answer = await self.call("POST", f"{path}/top-ups", {"amount_fen": 700})
-        self.agree(answer, self.book.top_up(account, 700))
+        self.agree(answer, self.book.top_up(account, 700, self.now[account]))
 
     async def post(self, account, path):
         amount_fen = self.rng.choice((-1, -400, -900, 99))
         answer = await self.call("POST", f"{path}/postings", {"amount_fen": amount_fen})
-        self.agree(answer, self.book.post(account, amount_fen))
+        self.agree(answer, self.book.post(account, amount_fen, self.now[account]))
 
     async def subscribe(self, account, path):
         self.agree(await self.call("POST", f"{path}/subscription", {}), self.book.subscribe(account))
@@ -209,11 +265,12 @@ class Pair:
     async def set_date(self, account, path):
         at_ms = self.rng.choice((None, self.now[account] + 1, self.now[account], self.now[account] - HOUR_MS))
         answer = await self.call("PUT", f"{path}/charging-date", {"at_ms": at_ms})
-        self.agree(answer, self.book.set_charging_date(account, at_ms))
+        self.agree(answer, self.book.set_charging_date(account, at_ms, self.now[account]))
 
     async def wait(self, account, path):
-        span_ms = self.rng.choice((1, HOUR_MS))
+        span_ms = self.rng.choice((1, MINUTE_MS, 10 * MINUTE_MS, HOUR_MS))
         self.now[account] += span_ms
+        self.book.pass_time(account, self.now[account])
         answer = await self.call("PUT", f"{path}/clock", {"advance_ms": span_ms}, 200)
         assert answer["now_ms"] == self.now[account]
 
@@ -243,6 +300,9 @@ ACTIONS = {
     Pair.end_jobs: 10,
     Pair.retry: 6,
     Pair.cancel: 2,
+    Pair.cancel_job: 2,
+    Pair.pause: 4,
+    Pair.resume: 3,
     Pair.buy: 6,
     Pair.grant: 2,
     Pair.ask_back: 1,
@@ -250,7 +310,7 @@ ACTIONS = {
     Pair.post: 4,
     Pair.subscribe: 12,
     Pair.set_date: 4,
-    Pair.wait: 4,
+    Pair.wait: 10,
     Pair.terminate: 2,
     Pair.move: 3,
     Pair.replace_card: 1,
@@ -277,6 +337,7 @@ async def test_every_answer_is_the_predicted_one(tmp_path, seed):
         for _ in range(120):
             await pair.step()
             await pair.agree_on_accounts()
+        await pair.agree_on_tasks()
         live = audit_database(tmp_path / "data")
         assert live.ok, live.findings
         assert live.tasks == len(pair.tasks)

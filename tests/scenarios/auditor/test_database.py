@@ -9,6 +9,7 @@ import pytest
 from scenarios.auditor import audit_database
 from scenarios.auditor.checks import CHECKS
 from scenarios.auditor.findings import CHECKED, FINDINGS_KEPT_MAX
+from scenarios.auditor.time_checks import GRACE_MS, TIME_CHECKS
 from tests.scenarios.auditor.ledger import change
 
 
@@ -55,7 +56,7 @@ SPOILT = [
     (["UPDATE jobs SET device_id = 12 WHERE task_id = 5 AND device_id = 3"], {"I4"}, "task 5"),
     (["UPDATE tasks SET created_ms = 1000 WHERE task_id = 6",
       "UPDATE entitlements SET obtained_ms = 1000 WHERE device_id = 21",
-      "UPDATE journal SET at_ms = 1000 WHERE device_id = 21"], {"B7", "B11", "I4"}, "task 6"),
+      "UPDATE journal SET at_ms = 1000 WHERE device_id = 21"], {"B7", "B11", "I4", "P15"}, "task 6"),
     (["UPDATE tasks SET created_ms = 990 WHERE task_id = 5"], {"I4"}, "task 5"),
     # I5
     (["UPDATE accounts SET balance_fen = 401 WHERE account_id = 1"], {"I5"}, "account 1"),
@@ -92,6 +93,12 @@ SPOILT = [
     # I7
     (["UPDATE answers SET answer = '{\"task_id\":99}' WHERE call = 'tasks'"], {"I7"}, "account 1, key k"),
     (["UPDATE answers SET answer = '{\"task_id\":6}' WHERE call = 'tasks'"], {"I7"}, "account 1, key k"),
+    (["INSERT INTO job_tokens VALUES ('ota_x', 99, 3, 0)"], {"I7"}, "token of job 99"),
+    (["INSERT INTO job_tokens VALUES ('ota_x', 14, 4, 0)"], {"I7"}, "token of job 14"),
+    (["UPDATE tasks SET notification = 'webhook' WHERE task_id = 5"], {"I7"}, "task 5"),
+    (["INSERT INTO deliveries VALUES (1, 1, 5, '', '', 0, 'delivered', 1, NULL, 200, NULL)"], {"I7"}, "delivery 1"),
+    (["UPDATE tasks SET notification = 'webhook' WHERE task_id = 5",
+      "INSERT INTO deliveries VALUES (1, 2, 5, '', '', 0, 'delivered', 1, NULL, 200, NULL)"], {"I7"}, "delivery 1"),
     # B1, B7, P4: the charging date
     (["UPDATE journal SET note = '1007' WHERE note = '1005'",
       "UPDATE accounts SET charging_date_ms = 1007 WHERE account_id = 1"], {"B1"}, "account 1, journal 21"),
@@ -156,6 +163,15 @@ SPOILT = [
     # P9
     (["UPDATE jobs SET state = 1 WHERE device_id = 9"], {"P9"}, "job 11, device 9"),
     (["UPDATE tasks SET cancelled_ms = 1008 WHERE task_id = 5"], {"P9"}, "job 14, task 5"),
+    # P10, of expiry
+    (["UPDATE jobs SET updated_ms = 700000 WHERE task_id = 4"], {"P10"}, "job 14, task 5"),
+    (["UPDATE jobs SET held_ms = -1 WHERE task_id = 5"], {"P10"}, "job 14"),
+    # P15, of a scheduled task
+    (["UPDATE tasks SET starts_ms = 2000 WHERE task_id = 4"], {"P15"}, "job 13, task 4"),
+    (["UPDATE tasks SET starts_ms = 2000 WHERE task_id = 5",
+      "UPDATE jobs SET state = 2 WHERE tid = 14"], {"P15"}, "job 14, task 5"),
+    (["UPDATE tasks SET starts_ms = 1006 WHERE task_id = 5"], {"P15"}, "task 5"),
+    (["UPDATE tasks SET expires_ms = starts_ms WHERE task_id = 5"], {"P15"}, "task 5"),
 ]  # fmt: skip
 
 
@@ -170,7 +186,54 @@ def test_one_thing_spoilt_is_found_and_named(database, statements, rules, place)
 
 def test_every_rule_that_is_checked_has_a_spoilt_database():
     assert set().union(*(rules for _, rules, _ in SPOILT)) == set(CHECKED)
-    assert {check.rule for check in CHECKS} <= set(CHECKED)
+    assert {check.rule for check in (*CHECKS, *TIME_CHECKS)} <= set(CHECKED)
+
+
+NOW_MS = 700_000  # the accounts' clocks show real time; every task's jobs are due by then
+
+
+def test_what_is_due_by_the_clock_of_a_platform_that_runs(database):
+    assert audit_database(database, now_ms=601_001 + GRACE_MS).ok
+    report = audit_database(database, now_ms=NOW_MS)
+    assert set(report.counts) == {"P10"}
+    assert sorted(where(report, "P10")) == [
+        "job 12, task 3",
+        "job 14, task 5",
+        "job 15, task 5",
+        "job 16, task 5",
+        "job 20, task 8",
+    ]
+    change(database, "UPDATE jobs SET state = 5 WHERE state <= 3")
+    assert audit_database(database, now_ms=NOW_MS).ok
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE jobs SET held_ms = 100000 WHERE state <= 3",
+        "UPDATE accounts SET held_since_ms = 5000",
+        "UPDATE accounts SET clock_offset_ms = -100000",
+    ],
+)
+def test_an_open_job_that_has_time_left(database, statement):
+    change(database, statement)
+    assert audit_database(database, now_ms=NOW_MS).ok
+
+
+def test_arrears_hold_pending_jobs_only_and_none_that_were_due_before(database):
+    change(
+        database,
+        "UPDATE accounts SET held_since_ms = 5000",
+        "UPDATE jobs SET state = 3, step = 101 WHERE tid = 14",
+    )
+    assert where(audit_database(database, now_ms=NOW_MS), "P10") == ["job 14, task 5"]
+    change_more(database, "UPDATE accounts SET held_since_ms = 690000")
+    assert audit_database(database, now_ms=NOW_MS).counts == {"P10": 5}
+
+
+def change_more(path, statement):
+    with closing(sqlite3.connect(path, isolation_level=None)) as conn:
+        conn.execute(statement)
 
 
 def test_findings_are_capped_and_counted_in_full(database):

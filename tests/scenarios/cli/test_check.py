@@ -16,7 +16,7 @@ def run(*arguments):
 def test_well_formed():
     outcome = run("check", "library")
     assert outcome.exit_code == 0
-    assert outcome.output == "19 scenarios with 22 runs: well formed\n"
+    assert outcome.output == "29 scenarios with 32 runs: well formed\n"
 
 
 def test_mistakes(tmp_path):

@@ -11,18 +11,40 @@ from scenarios.loader import LIBRARY, ScenarioFault
 from scenarios.loader.files import load_bytes
 from scenarios.loader.mistakes import Mark
 from scenarios.loader.tree import compose
-from scenarios.model import ACTIONS, Expect, Fleet, Policy, Scenario, Step
+from scenarios.model import (
+    ACTIONS,
+    AutoAdd,
+    ClearInjected,
+    CreateTask,
+    Expect,
+    ExpectDistribution,
+    Fleet,
+    Inject,
+    Policy,
+    Scenario,
+    Step,
+)
 
 EXAMPLES = (LIBRARY / "examples-tenth.yaml").read_bytes()
 
-NAMES = sorted(
-    {name for kind in (Scenario, Step, Expect, Fleet, Policy) for name in kind.__struct_fields__}
-    | {*ACTIONS, "F"}
+KINDS = (
+    Scenario,
+    Step,
+    Expect,
+    Fleet,
+    Policy,
+    CreateTask,
+    AutoAdd,
+    Inject,
+    ClearInjected,
+    ExpectDistribution,
 )
+NAMES = sorted({name for kind in KINDS for name in kind.__struct_encode_fields__} | {*ACTIONS, "F", "never"})
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8), st.sampled_from([
         "meters", "meters[1-3]", "failed of E1", "first 2 licensed of meters", "30d", "64 KiB", "FOTA", "E1", "F",
         "2021-06-01T00:00:00+08:00", "9999-12-31T23:59:59Z", "0012", "1.5", "1 fen", "none", "created", "refused",
+        "never", "all", "50%", "webhook", "fuse", "download", "2 KiB",
     ]),
 )  # fmt: skip
 TREES = st.recursive(

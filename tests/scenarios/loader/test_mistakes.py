@@ -64,7 +64,7 @@ CHANGED = [
     ]),
     ("    count: 10", "    count: 10\n    colour: red", [
         ("s.yaml:13:5: fleets.meters.colour: no field is named 'colour' here; "
-        "there are count, file, product, f_version, s_version, connect"),
+        "there are count, file, product, f_version, s_version, connect, flow"),
     ]),
     ("create_task:", "create_tusk:", [
         "s.yaml:17:5: steps.E1.create_tusk: no field is named 'create_tusk' here; did you mean create_task?",
@@ -225,8 +225,9 @@ CHANGED = [
         "s.yaml:24:5: steps.E2.check: a step has one action, here are buy and check",
     ]),
     ("    check:\n      of: E1\n    expect", "    expect", [
-        ("s.yaml:23:5: steps.E2: the step has no action; there are create_task, retry_task, cancel_task, fail, "
-        "wait_jobs, replace_cards, terminate, create_again, move, buy, grant, cancel_licences, top_up, post, "
+        ("s.yaml:23:5: steps.E2: the step has no action; there are create_task, retry_task, cancel_task, "
+        "pause_task, resume_task, cancel_jobs, auto_add, set_webhook, inject, clear_injected, fail, "
+        "wait_jobs, reconnect, replace_cards, terminate, create_again, move, buy, grant, cancel_licences, top_up, post, "
         "subscribe, charging_date, advance, advance_to, check"),
     ]),
     ("  buy: 5", "  buy: 11", ["s.yaml:9:8: account.buy: 11 licences cost 11 yuan, top_up is 10 yuan (P11)"]),
@@ -248,7 +249,7 @@ CHANGED = [
         "s.yaml:20:16: steps.E1.create_task.devices: a verification is of exactly one device (P15), not of 4",
     ]),
     ("    check:\n      of: E1", "    move: {devices: some, to: nowhere}", [
-        "s.yaml:24:31: steps.E2.move.to: no product is named nowhere",
+        "s.yaml:24:31: steps.E2.move.to: no product is named nowhere; there are main",
     ]),
     ("    count: 10", "    count: 10\n    connect: false\n  other: {count: 1}", []),
     ("    check:\n      of: E1", "    top_up: 0", ["s.yaml:24:13: steps.E2.top_up: a top-up is positive; post takes money out"]),

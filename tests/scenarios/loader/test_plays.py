@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from platform_stub.protocol.operator import Policy, RegisterDevice
+from platform_stub.protocol.operator import InjectFault, Policy, RegisterDevice, Retry
 from scenarios import play as p
 from scenarios.loader import ScenarioFault, load_file, load_files
 from scenarios.loader.files import load_bytes
@@ -79,12 +79,49 @@ steps:
     assert b.steps[0].expected == p.Expected(counts={"left": 3}, amounts={"balance": 50, "fee": 600})
 
 
+def facts(kind, target, size_bytes=4_096, product=None, **more):
+    return p.PackageFacts(product=product, kind=kind, target=target, size_bytes=size_bytes, **more)
+
+
 ALL_METERS = (Selection(text="meters", base="meters"),)
 ACTIONS = [
     ("create_task: {kind: SOTA, target: 2.0, devices: meters}",
-     p.CreateTask(kind="SOTA", target="2.0", devices=ALL_METERS, package_bytes=4_096, verification="skip")),
+     p.CreateTask(package=facts("SOTA", "2.0"), devices=ALL_METERS, verification="skip")),
     ("create_task: {kind: FOTA, target: 1, devices: [meters, meters], package: 560, verification: open}",
-     p.CreateTask(kind="FOTA", target="1", devices=ALL_METERS * 2, package_bytes=560, verification="open")),
+     p.CreateTask(package=facts("FOTA", "1", size_bytes=560), devices=ALL_METERS * 2, verification="open")),
+    (("create_task: {kind: FOTA, target: 2, scope: all, start_versions: [1.0, never], from: 1.0, start_in: 2h, "
+      "expires: 1h, retry: {count: 3, interval: 90s}, signal: 0, battery: 100, notification: webhook, "
+      "manufacturer: ACME, model: M-1, package: 1 KiB}"),
+     p.CreateTask(
+         package=facts("FOTA", "2", size_bytes=1_024, product="main", start_version="1.0", manufacturer="ACME",
+                       model="M-1"),
+         devices=(), verification="skip", scope="all", start_versions=("1.0", None), start_in_ms=7_200_000,
+         expires_ms=3_600_000, retry=Retry(count=3, interval_s=90), signal=0, battery=100, notification="webhook",
+     )),
+    ("create_task: {kind: FOTA, target: 2, devices: meters, start_versions: 1.0, start_at: 2030-01-01T00:00Z}",
+     p.CreateTask(package=facts("FOTA", "2"), devices=ALL_METERS, verification="skip", start_versions=("1.0",),
+                  start_at_ms=1_893_456_000_000)),
+    ("auto_add: {kind: SOTA, target: 3}",
+     p.AutoAdd(package_of=None, package=facts("SOTA", "3", product="main"), start_versions=None, off=False)),
+    ("auto_add: {kind: SOTA, target: 3, from: 1, package: 9, product: main, start_versions: [1, never]}",
+     p.AutoAdd(package_of=None,
+               package=facts("SOTA", "3", size_bytes=9, product="main", start_version="1"),
+               start_versions=("1", None), off=False)),
+    ("set_webhook: {}", p.SetWebhook(passes=True, failing=0, off=False)),
+    ("set_webhook: {passes: false}", p.SetWebhook(passes=False, failing=0, off=False)),
+    ("set_webhook: {failing: 2}", p.SetWebhook(passes=True, failing=2, off=False)),
+    ("set_webhook: {off: true}", p.SetWebhook(passes=True, failing=0, off=True)),
+    ("inject: {wrong_md5: true, call: check, flow: south, devices: meters, share: 12.5%, times: 2}",
+     p.Inject(devices=ALL_METERS, rule=InjectFault(call="check", generation="south", share=0.125, times=2,
+                                                   wrong_md5=True))),
+    ("inject: {delay: 1.5s, status: 503}", p.Inject(devices=(), rule=InjectFault(delay_ms=1_500, status=503))),
+    ("inject: {call: download, cut_at: 2 KiB}",
+     p.Inject(devices=(), rule=InjectFault(call="download", cut_at_bytes=2_048))),
+    ("inject: {call: download, cut_at: 0}",
+     p.Inject(devices=(), rule=InjectFault(call="download", cut_at_bytes=0))),
+    ("inject: {silent: true, call: inform}", p.Inject(devices=(), rule=InjectFault(call="inform", silent=True))),
+    ("clear_injected: {}", p.ClearInjected(by=None)),
+    ("reconnect: {devices: meters}", p.Reconnect(devices=ALL_METERS)),
     ("fail: {devices: meters}", p.Fail(devices=ALL_METERS, step=206, times=1)),
     ("fail: {devices: meters, step: 103, times: 2}", p.Fail(devices=ALL_METERS, step=103, times=2)),
     ("wait_jobs: {}", p.WaitJobs(of=None)),
@@ -117,9 +154,27 @@ def test_actions_about_a_step():
   - {id: b, retry_task: {of: a}, wait: 90s}
   - {id: c, cancel_task: {of: b}}
   - {id: d, check: {of: a}, expect: {reason: arrears}}
+  - {id: e, pause_task: {of: a}}
+  - {id: f, resume_task: {of: a}}
+  - {id: g, cancel_jobs: {of: a, devices: "meters"}}
+  - {id: h, auto_add: {of: a, start_versions: never}}
+  - {id: i, auto_add: {of: a, off: true}}
+  - {id: j, inject: {silent: true}}
+  - {id: k, clear_injected: {by: j}}
 """)
-    assert [step.action for step in steps[1:]] == [p.RetryTask(of="a"), p.CancelTask(of="b"), p.Check(of="a")]
-    assert [step.wait_ms for step in steps] == [None, 90_000, 60_000, 60_000]
+    assert [step.action for step in steps[1:]] == [
+        p.RetryTask(of="a"),
+        p.CancelTask(of="b"),
+        p.Check(of="a"),
+        p.PauseTask(of="a"),
+        p.ResumeTask(of="a"),
+        p.CancelJobs(of="a", devices=ALL_METERS),
+        p.AutoAdd(package_of="a", package=None, start_versions=(None,), off=False),
+        p.AutoAdd(package_of="a", package=None, start_versions=None, off=True),
+        p.Inject(devices=(), rule=InjectFault(silent=True)),
+        p.ClearInjected(by="j"),
+    ]
+    assert [step.wait_ms for step in steps[:4]] == [None, 90_000, 60_000, 60_000]
     assert steps[3].expected == p.Expected(reason="arrears")
 
 
@@ -133,6 +188,45 @@ def test_a_play_travels_as_messagepack():
         HEAD + "steps:\n" + "".join(f"  - {{id: s{n}, {text}}}\n" for n, (text, _) in enumerate(ACTIONS[2:6]))
     )
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(play), type=p.Play) == play
+
+
+def test_what_a_fleet_speaks():
+    (play,) = plays_of("""\
+version: 1
+name: x
+fleets:
+  a: {count: 1, flow: south}
+  b: {count: 1}
+  c: {count: 1, flow: south}
+  d: {count: 1, flow: fuse, connect: false}
+steps: [{id: s, buy: 1}]
+""")
+    assert [fleet.flow for fleet in play.fleets] == ["south", "mqtt", "south", "fuse"]
+    assert play.flows == ("south", "mqtt")
+
+
+def test_what_is_expected_of_the_flow():
+    (step,) = steps_of("""\
+  - id: hook
+    inject: {silent: true}
+    expect:
+      struck: {hook: 0}
+      auto_added: {success: 2}
+      distribution: [{f_versions: {"1.0": 3, never: 1}}, {product: main, s_versions: {"1.0": 3}}]
+""")
+    assert step.expected == p.Expected(
+        counts={"auto_added.success": 2, "struck.hook": 0},
+        distribution=(
+            p.ExpectedDistribution(product="main", f_versions={"1.0": 3, "never": 1}, s_versions=None),
+            p.ExpectedDistribution(product="main", f_versions=None, s_versions={"1.0": 3}),
+        ),
+    )
+    steps = steps_of("""\
+  - {id: hook, set_webhook: {}, expect: {pushes: 0, deliveries: {delivered: 0}}}
+  - {id: a, create_task: {kind: FOTA, target: "2", devices: meters}, expect: {task_state: finished}}
+""")
+    assert steps[0].expected == p.Expected(counts={"pushes": 0, "deliveries.delivered": 0})
+    assert steps[1].expected == p.Expected(task_state="finished")
 
 
 CSV = "name,iccid,key,f_version\nm1,0012345,a2V5MQ==,\nm2,,,2.0\n"

@@ -19,7 +19,7 @@ policy: {{charging_date: {date}, free_devices: {free}, deduction_order: {order},
 account: {{subscribe: {subscribe}, top_up: 6, buy: 2}}
 products: {{main: {{}}, other: {{}}}}
 fleets:
-  m: {{count: 4, connect: {connect}}}
+  m: {{count: 4, connect: {connect}, flow: {flow}}}
   n: {{count: 2, product: other, connect: false}}
 steps:
 """
@@ -27,9 +27,25 @@ DEVICES = st.sampled_from(["m", "m[1-2]", "m[3]", "[m, 'm[1]']", "n", "n[1]"])
 TARGETS = st.sampled_from(["1.0", "2", "3"])
 KINDS = st.sampled_from(["FOTA", "SOTA"])
 CHECKS = st.sampled_from(["skip", "open"])
+PRODUCTS = st.sampled_from(["main", "other"])
+TERMS = st.sampled_from([
+    "start_in: 5 min", "start_in: 1h, expires: 2h", "expires: 1 min", "expires: 40d", "start_versions: '1.0'",
+    "start_versions: [never, '2']", "from: '1.1'", "notification: webhook",
+])  # fmt: skip
 ACTIONS = st.one_of(
     st.builds("create_task: {{kind: {}, target: '{}', devices: {}, verification: {}}}".format, KINDS, TARGETS, DEVICES, CHECKS),
     st.builds("create_task: {{kind: {}, target: '{}', devices: 'm[2]', verification: first}}".format, KINDS, TARGETS),
+    st.builds("create_task: {{kind: {}, target: '{}', devices: {}, {}}}".format, KINDS, TARGETS, DEVICES, TERMS),
+    st.builds("create_task: {{kind: {}, target: '{}', scope: all, product: {}, {}}}".format, KINDS, TARGETS, PRODUCTS, TERMS),
+    st.builds("pause_task: {{of: s{}}}".format, st.integers(0, 9)),
+    st.builds("resume_task: {{of: s{}}}".format, st.integers(0, 9)),
+    st.builds("cancel_jobs: {{of: s{}, devices: open of s{}}}".format, st.integers(0, 9), st.just("OF")),
+    # No two policies that send a device back and forth.
+    st.builds("auto_add: {{kind: {}, target: '3', product: {}}}".format, KINDS, PRODUCTS),
+    st.builds("auto_add: {{kind: {}, target: '3', start_versions: ['1.0', '2']}}".format, KINDS),
+    st.builds("auto_add: {{kind: {}, target: '3', off: true}}".format, KINDS),
+    st.builds("auto_add: {{of: s{}, start_versions: '1.0'}}".format, st.integers(0, 9)),
+    st.builds("reconnect: {{devices: {}}}".format, st.sampled_from(["m", "m[1-2]"])),
     st.builds("retry_task: {{of: s{}}}".format, st.integers(0, 9)),
     st.builds("cancel_task: {{of: s{}}}".format, st.integers(0, 9)),
     st.builds("fail: {{devices: {}, step: 205}}".format, st.sampled_from(["m[1]", "m[2-3]"])),
@@ -43,7 +59,7 @@ ACTIONS = st.one_of(
     st.builds("post: {{amount: {}}}".format, st.sampled_from([-5, 5])),
     st.just("subscribe: true"),
     st.builds("charging_date: {}".format, st.sampled_from(["null", "2021-03-01T00:00:00+08:00", "2021-05-01T00:00:00+08:00"])),
-    st.just("advance: 31d"),
+    st.builds("advance: {}".format, st.sampled_from(["31d", "5 min", "10 min", "1h"])),
 )  # fmt: skip
 SETTINGS = st.fixed_dictionaries({
     "date": st.sampled_from(["null", "2021-03-01T00:00:00+08:00", "2021-04-15T00:00:00+08:00"]),
@@ -52,6 +68,7 @@ SETTINGS = st.fixed_dictionaries({
     "when": st.sampled_from(["job_created", "update_succeeded"]),
     "subscribe": st.sampled_from(["true", "true", "false"]),
     "connect": st.sampled_from(["true", "false"]),
+    "flow": st.sampled_from(["mqtt", "mqtt", "fuse", "studio", "south"]),
 })  # fmt: skip
 
 
@@ -62,8 +79,10 @@ def with_tasks(actions):
         action = drawn
         if "{of: s" in drawn:
             what, _, number = drawn.partition("{of: s")
-            of = creating[int(number.rstrip("}")) % len(creating)] if creating else None
-            action = "grant: {count: 1}" if of is None else f"{what}{{of: s{of}}}"
+            of = creating[int(number.rstrip("}").partition(",")[0]) % len(creating)] if creating else None
+            rest = number.partition(",")[2]
+            rest = f",{rest.replace('sOF', f's{of}')}" if rest else "}"
+            action = "grant: {count: 1}" if of is None else f"{what}{{of: s{of}{rest}"
         if action.startswith(("create_task", "retry_task")):
             creating.append(n)
         yield action
