@@ -22,6 +22,7 @@ S = TypeVar("S", bound=Struct)
 TIMEOUT_S: Final = 60.0
 WAIT_MAX_MS: Final = 60_000
 PAGE: Final = 10_000
+TASKS_PAGE: Final = 100
 _FAULTS: Final = frozenset({ErrorCode.FORBIDDEN, ErrorCode.UNAVAILABLE, ErrorCode.INTERNAL})
 
 
@@ -103,18 +104,34 @@ class Operator(Protocol):
     async def replace_card(self, device_id: int, iccid: str, imsi: str) -> api.Device | Refusal:
         """Enter another card (B9)."""
 
+    async def versions(self, product_id: str) -> api.VersionDistribution:
+        """Show which versions a product's devices have."""
+
     async def add_package(
-        self, product_id: str, kind: api.Kind, name: str, target: str, content: bytes
+        self,
+        product_id: str,
+        kind: api.Kind,
+        name: str,
+        target: str,
+        content: bytes,
+        *,
+        manufacturer: str = "",
+        model: str = "",
+        start_version: str | None = None,
     ) -> api.Package | Refusal:
-        """Upload a package."""
+        """Upload a package; with a start version it is a differential one."""
 
     async def skip_verification(self, package_id: int) -> api.Package | Refusal:
         """Skip a package's verification on purpose."""
 
-    async def create_task(
-        self, account_id: int, package_id: int, device_ids: Sequence[int], name: str, *, verification: bool
-    ) -> api.Task | Refusal:
+    async def set_auto_add(self, package_id: int, policy: api.AutoAdd | None) -> api.Package | Refusal:
+        """Set a package's auto-add policy, or take it off (P15)."""
+
+    async def create_task(self, account_id: int, order: api.CreateTask) -> api.Task | Refusal:
         """Create a task (B11)."""
+
+    async def tasks(self, account_id: int) -> list[api.Task]:
+        """List all tasks of an account, newest first."""
 
     async def task(self, task_id: int, wait_ms: int = 0) -> api.Task:
         """Show a task, at the latest after `wait_ms`, sooner when none of its jobs is open."""
@@ -122,14 +139,45 @@ class Operator(Protocol):
     async def cancel_task(self, task_id: int) -> api.Task | Refusal:
         """Cancel a task's open jobs (P9)."""
 
+    async def pause_task(self, task_id: int) -> api.Task | Refusal:
+        """Hold a task back."""
+
+    async def resume_task(self, task_id: int) -> api.Task | Refusal:
+        """Let a paused task go on."""
+
+    async def cancel_job(self, tid: int) -> api.Job | Refusal:
+        """Cancel one device's job (P9)."""
+
     async def retry_task(self, task_id: int) -> api.Task | Refusal:
         """Create a task for the failed devices of a task (B12)."""
 
     async def jobs(self, task_id: int, state: api.StateName | None = None) -> list[api.Job]:
         """List a task's jobs."""
 
+    async def set_webhook(self, account_id: int, url: str, token: str) -> api.Webhook | Refusal:
+        """Name the URL that new tasks are pushed to; it is checked first."""
 
-_Method = Literal["GET", "POST", "PUT"]
+    async def remove_webhook(self, account_id: int) -> Refusal | None:
+        """Take the webhook off."""
+
+    async def deliveries(self, account_id: int) -> list[api.Delivery]:
+        """List the pushes to an account's webhook."""
+
+    async def inject(self, fault: api.InjectFault) -> api.InjectedFault | Refusal:
+        """Let the platform go wrong towards devices."""
+
+    async def injected(self) -> list[api.InjectedFault]:
+        """List the injected faults in force."""
+
+    async def clear_injected(self, fault_id: int | None) -> Refusal | None:
+        """Take an injected fault off, or all of them."""
+
+
+_Method = Literal["GET", "POST", "PUT", "DELETE"]
+
+
+class _Anything(Struct, frozen=True):
+    """An answer in which nothing is looked for."""
 
 
 class HttpOperator:
@@ -262,26 +310,54 @@ class HttpOperator:
         body = api.ReplaceCard(iccid=iccid, imsi=imsi)
         return await self._call("POST", f"/v1/devices/{device_id}/card", api.Device, body)
 
+    async def versions(self, product_id: str) -> api.VersionDistribution:
+        """GET /v1/products/{id}/versions."""
+        path = f"/v1/products/{product_id}/versions"
+        return self._sure(await self._call("GET", path, api.VersionDistribution), "show the versions")
+
     async def add_package(
-        self, product_id: str, kind: api.Kind, name: str, target: str, content: bytes
+        self,
+        product_id: str,
+        kind: api.Kind,
+        name: str,
+        target: str,
+        content: bytes,
+        *,
+        manufacturer: str = "",
+        model: str = "",
+        start_version: str | None = None,
     ) -> api.Package | Refusal:
         """POST /v1/products/{id}/packages."""
-        facts = urlencode({"kind": kind, "name": name, "target": target})
-        path = f"/v1/products/{product_id}/packages?{facts}"
+        facts = {"kind": kind, "name": name, "target": target, "manufacturer": manufacturer, "model": model}
+        facts["start_version"] = start_version or ""
+        query = urlencode({key: value for key, value in facts.items() if value})
+        path = f"/v1/products/{product_id}/packages?{query}"
         return await self._call("POST", path, api.Package, content, media="application/octet-stream")
 
     async def skip_verification(self, package_id: int) -> api.Package | Refusal:
         """POST .../verification-skip."""
         return await self._call("POST", f"/v1/packages/{package_id}/verification-skip", api.Package)
 
-    async def create_task(
-        self, account_id: int, package_id: int, device_ids: Sequence[int], name: str, *, verification: bool
-    ) -> api.Task | Refusal:
+    async def set_auto_add(self, package_id: int, policy: api.AutoAdd | None) -> api.Package | Refusal:
+        """PUT .../auto-add."""
+        body = api.SetAutoAdd(auto_add=policy)
+        return await self._call("PUT", f"/v1/packages/{package_id}/auto-add", api.Package, body)
+
+    async def create_task(self, account_id: int, order: api.CreateTask) -> api.Task | Refusal:
         """POST .../tasks."""
-        body = api.CreateTask(
-            package_id=package_id, device_ids=list(device_ids), name=name, verification=verification
-        )
-        return await self._call("POST", f"/v1/accounts/{account_id}/tasks", api.Task, body)
+        return await self._call("POST", f"/v1/accounts/{account_id}/tasks", api.Task, order)
+
+    async def tasks(self, account_id: int) -> list[api.Task]:
+        """GET .../tasks, page by page."""
+        tasks: list[api.Task] = []
+        before = ""
+        while True:
+            path = f"/v1/accounts/{account_id}/tasks?limit={TASKS_PAGE}{before}"
+            page = self._sure(await self._call("GET", path, api.Tasks), "list the tasks")
+            tasks += page.tasks
+            if page.next_before is None:
+                return tasks
+            before = f"&before={page.next_before}"
 
     async def task(self, task_id: int, wait_ms: int = 0) -> api.Task:
         """GET /v1/tasks/{id}, as a long poll when `wait_ms` is given."""
@@ -292,6 +368,18 @@ class HttpOperator:
     async def cancel_task(self, task_id: int) -> api.Task | Refusal:
         """POST .../cancellation."""
         return await self._call("POST", f"/v1/tasks/{task_id}/cancellation", api.Task)
+
+    async def pause_task(self, task_id: int) -> api.Task | Refusal:
+        """POST .../pause."""
+        return await self._call("POST", f"/v1/tasks/{task_id}/pause", api.Task)
+
+    async def resume_task(self, task_id: int) -> api.Task | Refusal:
+        """POST .../resume."""
+        return await self._call("POST", f"/v1/tasks/{task_id}/resume", api.Task)
+
+    async def cancel_job(self, tid: int) -> api.Job | Refusal:
+        """POST /v1/jobs/{tid}/cancellation."""
+        return await self._call("POST", f"/v1/jobs/{tid}/cancellation", api.Job)
 
     async def retry_task(self, task_id: int) -> api.Task | Refusal:
         """POST .../retry."""
@@ -308,6 +396,42 @@ class HttpOperator:
             jobs += page.jobs
             at = page.next_after
         return jobs
+
+    async def set_webhook(self, account_id: int, url: str, token: str) -> api.Webhook | Refusal:
+        """PUT .../webhook."""
+        body = api.SetWebhook(url=url, token=token)
+        return await self._call("PUT", f"/v1/accounts/{account_id}/webhook", api.Webhook, body)
+
+    async def remove_webhook(self, account_id: int) -> Refusal | None:
+        """DELETE .../webhook."""
+        answer = await self._call("DELETE", f"/v1/accounts/{account_id}/webhook", _Anything)
+        return answer if isinstance(answer, Refusal) else None
+
+    async def deliveries(self, account_id: int) -> list[api.Delivery]:
+        """GET .../webhook/deliveries, page by page."""
+        deliveries: list[api.Delivery] = []
+        at: int | None = 0
+        while at is not None:
+            path = f"/v1/accounts/{account_id}/webhook/deliveries?after={at}&limit={TASKS_PAGE}"
+            page = self._sure(await self._call("GET", path, api.Deliveries), "list the deliveries")
+            deliveries += page.deliveries
+            at = page.next_after
+        return deliveries
+
+    async def inject(self, fault: api.InjectFault) -> api.InjectedFault | Refusal:
+        """POST /v1/injected-faults."""
+        return await self._call("POST", "/v1/injected-faults", api.InjectedFault, fault)
+
+    async def injected(self) -> list[api.InjectedFault]:
+        """GET /v1/injected-faults."""
+        answer = await self._call("GET", "/v1/injected-faults", api.InjectedFaults)
+        return self._sure(answer, "list the injected faults").faults
+
+    async def clear_injected(self, fault_id: int | None) -> Refusal | None:
+        """DELETE /v1/injected-faults, or one of them."""
+        which = "" if fault_id is None else f"/{fault_id}"
+        answer = await self._call("DELETE", f"/v1/injected-faults{which}", _Anything)
+        return answer if isinstance(answer, Refusal) else None
 
     async def _act(self, account_id: int, what: str, body: Struct | None) -> api.Account | Refusal:
         return await self._call("POST", f"/v1/accounts/{account_id}/{what}", api.Account, body)

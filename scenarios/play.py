@@ -8,12 +8,14 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-from platform_stub.protocol.operator import Kind, Policy, RegisterDevice
+from platform_stub.protocol.operator import InjectFault, Kind, Policy, RegisterDevice, Retry
 from scenarios.selection import Selection
 
 DEFAULT_PRODUCT: Final = "main"
 
 Devices = tuple[Selection, ...]
+StartVersions = tuple[str | None, ...] | None
+Flow = Literal["mqtt", "fuse", "studio", "south"]
 
 
 class _Value(Struct, frozen=True):
@@ -24,14 +26,36 @@ class _Action(Struct, frozen=True, kw_only=True, tag_field="action"):
     """What a step does."""
 
 
-class CreateTask(_Action, tag="create_task", frozen=True, kw_only=True):
-    """Create a task; `verification` says what becomes of the package's."""
+class PackageFacts(_Value, frozen=True, kw_only=True):
+    """What makes a package the same one; steps that agree in all of it share it. None: its product is the devices'."""
 
+    product: str | None
     kind: Kind
     target: str
+    size_bytes: int
+    start_version: str | None = None
+    manufacturer: str = ""
+    model: str = ""
+
+
+class CreateTask(_Action, tag="create_task", frozen=True, kw_only=True):
+    """Create a task; `verification` says what becomes of the package's. Without a start it begins at once.
+
+    In `start_versions` None is a device that has reported none; None instead of them is any.
+    """
+
+    package: PackageFacts
     devices: Devices
-    package_bytes: int
     verification: Literal["skip", "open", "first"]
+    scope: Literal["chosen", "all"] = "chosen"
+    start_versions: StartVersions = None
+    start_in_ms: int | None = None
+    start_at_ms: int | None = None
+    expires_ms: int = 600_000
+    retry: Retry | None = None
+    signal: int = 10
+    battery: int = 50
+    notification: Literal["platform", "webhook"] = "platform"
 
 
 class RetryTask(_Action, tag="retry_task", frozen=True, kw_only=True):
@@ -44,6 +68,61 @@ class CancelTask(_Action, tag="cancel_task", frozen=True, kw_only=True):
     """Cancel the open jobs of a step's task."""
 
     of: str
+
+
+class PauseTask(_Action, tag="pause_task", frozen=True, kw_only=True):
+    """Hold a step's task back."""
+
+    of: str
+
+
+class ResumeTask(_Action, tag="resume_task", frozen=True, kw_only=True):
+    """Let a step's paused task go on."""
+
+    of: str
+
+
+class CancelJobs(_Action, tag="cancel_jobs", frozen=True, kw_only=True):
+    """Cancel some devices' jobs of a step's task."""
+
+    of: str
+    devices: Devices
+
+
+class AutoAdd(_Action, tag="auto_add", frozen=True, kw_only=True):
+    """Set the auto-add policy of a package: that of step `package_of`, or `package`; or take it off."""
+
+    package_of: str | None
+    package: PackageFacts | None
+    start_versions: StartVersions
+    off: bool
+
+
+class SetWebhook(_Action, tag="set_webhook", frozen=True, kw_only=True):
+    """Set the run's own webhook, which refuses the first `failing` pushes; or take it off."""
+
+    passes: bool
+    failing: int
+    off: bool
+
+
+class Inject(_Action, tag="inject", frozen=True, kw_only=True):
+    """Inject a fault towards some devices, or, without, towards all; the rule's own devices are not set."""
+
+    devices: Devices
+    rule: InjectFault
+
+
+class ClearInjected(_Action, tag="clear_injected", frozen=True, kw_only=True):
+    """Take the fault of a step off, or all."""
+
+    by: str | None
+
+
+class Reconnect(_Action, tag="reconnect", frozen=True, kw_only=True):
+    """Let devices go off and come back."""
+
+    devices: Devices
 
 
 class Fail(_Action, tag="fail", frozen=True, kw_only=True):
@@ -150,8 +229,16 @@ Action = (
     CreateTask
     | RetryTask
     | CancelTask
+    | PauseTask
+    | ResumeTask
+    | CancelJobs
+    | AutoAdd
+    | SetWebhook
+    | Inject
+    | ClearInjected
     | Fail
     | WaitJobs
+    | Reconnect
     | ReplaceCards
     | Terminate
     | CreateAgain
@@ -186,18 +273,28 @@ class ExpectedEntitlements(_Value, frozen=True, kw_only=True):
     support: bool | None
 
 
+class ExpectedDistribution(_Value, frozen=True, kw_only=True):
+    """How many devices of a product must have which version, by kind; None is not looked at."""
+
+    product: str
+    f_versions: dict[str, int] | None
+    s_versions: dict[str, int] | None
+
+
 class Expected(_Value, frozen=True, kw_only=True):
     """What must come back, by the names of the language.
 
-    `counts` holds `jobs.failed` and `notices.sms` too, `amounts` are in fen.
+    `counts` holds `jobs.failed`, `notices.sms` and `struck.STEP` too, `amounts` are in fen.
     """
 
     outcome: str | None = None
     reason: str | None = None
+    task_state: str | None = None
     counts: dict[str, int] = {}
     amounts: dict[str, int] = {}
     versions: tuple[ExpectedVersions, ...] = ()
     entitlements: tuple[ExpectedEntitlements, ...] = ()
+    distribution: tuple[ExpectedDistribution, ...] = ()
 
 
 class PlayStep(_Value, frozen=True, kw_only=True):
@@ -238,6 +335,7 @@ class FleetStart(_Value, frozen=True, kw_only=True):
     rows: tuple[RegisterDevice, ...]
     f_version: str
     s_version: str
+    flow: Flow = "mqtt"
 
 
 class Play(_Value, frozen=True, kw_only=True):
@@ -271,8 +369,13 @@ class Play(_Value, frozen=True, kw_only=True):
 
     @property
     def connected_count(self) -> int:
-        """Devices that are there over MQTT at the start."""
+        """Devices that are there at the start."""
         return sum(fleet.count for fleet in self.fleets if fleet.connect)
+
+    @property
+    def flows(self) -> tuple[Flow, ...]:
+        """What the connected ones speak, in the order of the fleets."""
+        return tuple(dict.fromkeys(fleet.flow for fleet in self.fleets if fleet.connect))
 
 
 def devices_of(fleet: FleetStart) -> Iterator[RegisterDevice]:

@@ -4,7 +4,7 @@ Counts are None where a step has none. Times are in seconds of real time where t
 of the account's clock elsewhere; money is in fen.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from msgspec import Struct
@@ -43,6 +43,11 @@ class Seen(_Value, frozen=True, kw_only=True):
     cards: int | None = None
     jobs: dict[str, int] | None = None
     notices: dict[str, int] | None = None
+    task_state: str | None = None
+    auto_added: dict[str, int] | None = None
+    deliveries: dict[str, int] | None = None
+    pushes: int | None = None
+    struck: dict[str, int] | None = None
 
 
 Fact = str | int | None
@@ -159,7 +164,7 @@ def result_of(
         policy=play.policy,
         clock_ms=play.clock_ms,
         broker=broker,
-        flow="mqtt" if play.connected_count else "none",
+        flow=", ".join(play.flows) or "none",
         cannot_check=BROKERS[broker].cannot_check,
         devices=play.device_count,
         connected=play.connected_count,
@@ -186,6 +191,8 @@ def expected_of(step: PlayStep) -> dict[str, str | int]:
         facts["outcome"] = f"refused ({expected.reason})"
     elif expected.outcome is not None:
         facts["outcome"] = expected.outcome
+    if expected.task_state is not None:
+        facts["task_state"] = expected.task_state
     facts |= expected.counts
     facts |= {f"{name}_fen": amount_fen for name, amount_fen in expected.amounts.items()}
     for versions in expected.versions:
@@ -198,7 +205,17 @@ def expected_of(step: PlayStep) -> dict[str, str | int]:
         named = {name: getattr(entitlements, name) for name in ("source", "valid", "support")}
         wanted = [f"{name} {str(value).lower()}" for name, value in named.items() if value is not None]
         facts[f"entitlements of {where}"] = ", ".join(wanted)
+    for distribution in expected.distribution:
+        for name in ("f_versions", "s_versions"):
+            if (counts := getattr(distribution, name)) is not None:
+                facts[f"{name} of {distribution.product}"] = spread_text(counts)
     return facts
+
+
+def spread_text(counts: Mapping[str, int]) -> str:
+    """Spell how many devices have which version, the most frequent first."""
+    spread = sorted(counts.items(), key=lambda part: (-part[1], part[0]))
+    return ", ".join(f"{version}: {count:,}" for version, count in spread if count) or "none"
 
 
 class RunResult(_Value, frozen=True, kw_only=True):

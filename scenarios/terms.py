@@ -12,6 +12,8 @@ from scenarios.units import MOMENT_PATTERN, SIZE_PATTERN, SPAN_PATTERN, YUAN_PAT
 
 DEVICES_MAX: Final = 1_000_000
 PACKAGE_DEFAULT: Final = "4 KiB"
+NEVER: Final = "never"
+"""What stands for a version that was not reported yet."""
 
 
 def _text(pattern: str, wanted: str, *examples: str) -> Meta:
@@ -83,6 +85,21 @@ Devices = Annotated[
     ),
 ]
 DeviceList = Devices | Annotated[list[Devices], Meta(min_length=1, max_length=100)]
+WireSize = (
+    Annotated[int, Meta(ge=0, le=2**31)]
+    | Annotated[str, _text(SIZE_PATTERN, "a size such as 560 or 64 KiB", "64 KiB")]
+)
+StartVersionList = Version | Annotated[list[Version], Meta(min_length=1, max_length=100)]
+VersionCounts = Annotated[
+    dict[Version, Annotated[int, Meta(ge=0, le=10_000_000)]],
+    Meta(min_length=1, extra_json_schema={"x-wanted": "a mapping with a count for each version"}),
+]
+ModelCode = Annotated[
+    str, _text(r"^[A-Za-z0-9_.\-]{1,32}$", "a manufacturer or model: 1 to 32 letters, digits, - _ and .")
+]
+Share = Annotated[
+    str, _text(r"^(100|[1-9]?[0-9])(\.[0-9]{1,3})? ?%$", "a share in per cent, such as 50%", "50%")
+]
 Count = Annotated[int, Meta(ge=1, le=10_000_000)]
 Tally = Annotated[int, Meta(ge=0, le=10_000_000)]
 FailingStep = Annotated[
@@ -94,6 +111,10 @@ FailingStep = Annotated[
     ),
 ]
 Need = Literal["auth", "keepalive", "takeover", "durable_ack"]
+Flow = Literal["mqtt", "fuse", "studio", "south"]
+AnyFlow = Literal["any", "mqtt", "fuse", "studio", "south"]
+Call = Literal["any", "version", "check", "state", "download", "status", "inform"]
+TaskState = Literal["not_started", "upgrading", "paused", "stopped", "finished"]
 Reason = Literal[
     "not_subscribed",
     "arrears",
@@ -104,6 +125,7 @@ Reason = Literal[
     "licences_insufficient",
     "balance_insufficient",
     "not_refundable",
+    "webhook_unverified",
     "conflict",
     "not_found",
     "malformed",
@@ -116,3 +138,4 @@ AmountEach = Amount | dict[str, Amount]
 OutcomeEach = Outcome | dict[str, Outcome]
 ReasonEach = Reason | dict[str, Reason]
 SourceEach = Source | dict[str, Source]
+TaskStateEach = TaskState | dict[str, TaskState]

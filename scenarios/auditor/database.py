@@ -14,6 +14,7 @@ from scenarios.auditor.checks import CHECKS, ENTITLED, JOURNAL, UNBOUND_TASKS, U
 from scenarios.auditor.findings import AuditReport, Findings
 from scenarios.auditor.replay import Account, Replay
 from scenarios.auditor.snapshot import find_database, open_snapshot
+from scenarios.auditor.time_checks import TIME_CHECKS
 
 _ACCOUNTS = """
     SELECT account_id, opened_ms, policy, subscribed, balance_fen, bought, granted, purchased_left, free_left,
@@ -34,9 +35,10 @@ _COLUMNS = (
 )
 
 
-def audit_database(path: Path) -> AuditReport:
+def audit_database(path: Path, now_ms: int | None = None) -> AuditReport:
     """Audit a data folder, or the database file in it.
 
+    `now_ms` is the real time when its platform is running: what is due by then must have been done.
     UsageFault: there is none, or none of ours. EnvironmentFault: it is locked, damaged or unreadable.
     """
     path = find_database(path)
@@ -48,8 +50,8 @@ def audit_database(path: Path) -> AuditReport:
         _check_entitled(conn, replay.accounts, findings)
         _check_unentitled(conn, replay.accounts, findings)
         _check_needed(conn, replay.accounts, findings)
-        for rule, sql in CHECKS:
-            for where, expected, seen in conn.execute(sql):
+        for rule, sql in (*CHECKS, *TIME_CHECKS):
+            for where, expected, seen in conn.execute(sql, {"now": now_ms}):
                 findings.add(rule, where, expected, seen)
         return AuditReport(
             path=path,

@@ -30,6 +30,8 @@ CHECKED: Final[Mapping[str, str]] = {
     "P7": "no job of a device that was terminated before",
     "P8": "a device has at most one open job of a kind",
     "P9": "a terminated device and a cancelled task have no open jobs",
+    "P10": "an open job has time left, or arrears hold it",
+    "P15": "a scheduled task's jobs are pending until its start",
 }
 
 

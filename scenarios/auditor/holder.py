@@ -63,6 +63,7 @@ class Holder:
     balance_fen: int = 0
     bought: int = 0
     granted: int = 0
+    held_since_ms: int | None = None  # since when arrears hold pending jobs (P10)
     entitled: Counter[EntitlementSource] = field(default_factory=Counter)
 
     @property

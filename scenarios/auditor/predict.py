@@ -22,12 +22,13 @@ Source: charging rules B1-B17, P1-P16. Deliberately ignorant of how the platform
 """
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from platform_stub.protocol.codes import EntitlementSource, JobState, UpdateKind
 from platform_stub.protocol.errors import UsageFault
 from platform_stub.protocol.operator import ErrorCode, Licences, Policy
 from scenarios.auditor.holder import Holder, Prediction
+from scenarios.auditor.orders import Device, Right, Task, TaskState, Terms
 
 PURCHASED, FREE, GRANDFATHERED = (
     EntitlementSource.PURCHASED,
@@ -39,40 +40,13 @@ PURCHASED, FREE, GRANDFATHERED = (
 DONE = Prediction()
 
 
-@dataclass(frozen=True, slots=True)
-class Right:
-    """A device's entitlement: what gave it, and the account that paid (P12)."""
-
-    source: EntitlementSource
-    account: Hashable
-
-
-@dataclass(slots=True, kw_only=True)
-class _Device:
-    account: Hashable
-    ordinal: int  # stands for the device ID
-    versions: dict[UpdateKind, str | None]
-    right: Right | None = None
-    terminated: bool = False
-    open_jobs: dict[UpdateKind, int] = field(default_factory=dict)  # kind -> task; one each (P8)
-
-
-@dataclass(slots=True, kw_only=True)
-class _Task:
-    account: Hashable
-    kind: UpdateKind
-    target: str | None
-    created_free: bool  # before the charging date: what P5 keeps uncharged
-    jobs: dict[Hashable, JobState]
-
-
 class Book:
     """All accounts and devices of one platform, as the rules want them."""
 
     def __init__(self) -> None:
         self._accounts: dict[Hashable, Holder] = {}
-        self._devices: dict[Hashable, _Device] = {}
-        self._tasks: list[_Task] = []
+        self._devices: dict[Hashable, Device] = {}
+        self._tasks: list[Task] = []
         self._answered: dict[tuple[Hashable, str, str], tuple[object, Prediction]] = {}
 
     def open_account(self, account: Hashable, policy: Policy | None = None) -> None:
@@ -88,14 +62,15 @@ class Book:
         holder.subscribed = True
         return DONE
 
-    def post(self, account: Hashable, amount_fen: int) -> Prediction:
-        """Move money, in or out; a balance below 0 is arrears (P10)."""
+    def post(self, account: Hashable, amount_fen: int, now_ms: int | None = None) -> Prediction:
+        """Move money, in or out; a balance below 0 is arrears (P10). Without `now_ms` no job can be held by it."""
         self._account(account).balance_fen += amount_fen
+        self._follow_hold(account, now_ms)
         return DONE
 
-    def top_up(self, account: Hashable, amount_fen: int) -> Prediction:
+    def top_up(self, account: Hashable, amount_fen: int, now_ms: int | None = None) -> Prediction:
         """Pay money in."""
-        return self.post(account, amount_fen)
+        return self.post(account, amount_fen, now_ms)
 
     def buy(self, account: Hashable, count: int, now_ms: int) -> Prediction:
         """Buy licences online (B2, B4): refused in arrears (P10), then for too small a balance (P11)."""
@@ -123,10 +98,43 @@ class Book:
         self._account(account)
         return Prediction(reason=ErrorCode.NOT_REFUNDABLE)
 
-    def set_charging_date(self, account: Hashable, at_ms: int | None) -> Prediction:
+    def set_charging_date(
+        self, account: Hashable, at_ms: int | None, now_ms: int | None = None
+    ) -> Prediction:
         """Announce, move or take off the charging date; rights given stay as they are (B1, P5)."""
         self._account(account).charging_date_ms = at_ms
+        self._follow_hold(account, now_ms)
         return DONE
+
+    def pass_time(self, account: Hashable, now_ms: int) -> list[tuple[int, Hashable]]:
+        """Let the account's clock reach a moment; answers the jobs that failed by it, as (task, device).
+
+        An open job fails at its task's expiry, later by as long as arrears held it (P10).
+        """
+        holder = self._account(account)
+        failed: list[tuple[int, Hashable]] = []
+        if holder.held_since_ms is None and self.holds_pending(account, now_ms):
+            assert holder.charging_date_ms is not None  # the clock has reached it
+            holder.held_since_ms = holder.charging_date_ms
+        until_ms = now_ms if holder.held_since_ms is None else min(now_ms, holder.held_since_ms)
+        for number, task in enumerate(self._tasks):
+            for key in task.overdue(until_ms) if task.account == account else ():
+                self._end_job(key, task.kind, JobState.FAILED)
+                failed.append((number, key))
+        return failed
+
+    def _follow_hold(self, account: Hashable, now_ms: int | None) -> None:
+        """Begin or end the hold of pending jobs by arrears (P10)."""
+        if now_ms is None:
+            return
+        holder, holds = self._account(account), self.holds_pending(account, now_ms)
+        if holds and holder.held_since_ms is None:
+            holder.held_since_ms = now_ms
+        elif not holds and holder.held_since_ms is not None:
+            for task in self._tasks:
+                if task.account == account:
+                    task.hold(holder.held_since_ms, now_ms)
+            holder.held_since_ms = None
 
     def register(
         self,
@@ -143,7 +151,7 @@ class Book:
                     f"the book has a device {key!r} already; one that is created again needs a new key"
                 )
             versions = {UpdateKind.FOTA: f_version, UpdateKind.SOTA: s_version}
-            self._devices[key] = _Device(account=account, ordinal=len(self._devices), versions=versions)
+            self._devices[key] = Device(account=account, ordinal=len(self._devices), versions=versions)
         return DONE
 
     def report_version(self, device: Hashable, kind: UpdateKind, version: str, now_ms: int) -> None:
@@ -163,6 +171,7 @@ class Book:
         *,
         target: str | None = None,
         package_fault: ErrorCode | None = None,
+        terms: Terms = Terms(),  # noqa: B008 - frozen
     ) -> Prediction:
         """Create a task, or refuse it whole for the first reason in the order of P16.
 
@@ -171,7 +180,7 @@ class Book:
         is a task of one device with `package_fault=None` (P15).
         """
         holder, wanted = self._account(account), list(dict.fromkeys(devices))  # P6: twice counts once
-        refusal = self._refusal(account, wanted, kind, now_ms, target, package_fault)
+        refusal = self._refusal(account, wanted, kind, now_ms, target, package_fault, terms=terms)
         if refusal:
             return refusal
         wanted.sort(key=lambda key: self._devices[key].ordinal)
@@ -182,10 +191,12 @@ class Book:
         for key, source in zip(unlicensed, holder.sources(prediction), strict=False):
             self._entitle(account, key, source)
         self._tasks.append(
-            _Task(
+            Task(
                 account=account,
                 kind=kind,
                 target=target,
+                terms=terms,
+                starts_ms=now_ms if terms.starts_ms is None else terms.starts_ms,
                 created_free=not holder.charges(now_ms),
                 jobs=dict.fromkeys(wanted, JobState.PENDING),
             )
@@ -194,21 +205,102 @@ class Book:
             self._devices[key].open_jobs[kind] = len(self._tasks) - 1
         return replace(prediction, task=len(self._tasks) - 1)
 
+    def reason_against(
+        self,
+        account: Hashable,
+        devices: Iterable[Hashable],
+        kind: UpdateKind,
+        now_ms: int,
+        *,
+        target: str | None = None,
+        package_fault: ErrorCode | None = None,
+        terms: Terms = Terms(),  # noqa: B008 - frozen
+    ) -> Prediction | None:
+        """Give the refusal that a creation would get, None when it would succeed; nothing is changed."""
+        wanted = list(dict.fromkeys(devices))
+        refusal = self._refusal(account, wanted, kind, now_ms, target, package_fault, terms=terms)
+        if refusal is not None:
+            return refusal
+        unlicensed = sum(self._devices[key].right is None for key in wanted)
+        cost = self._account(account).cost(len(wanted), unlicensed, now_ms)
+        return None if cost.accepted else cost
+
     def retry(self, task: int, now_ms: int) -> Prediction:
-        """Update a task's failed devices again: a creation that passes every check (P15), normally free (B12)."""
+        """Update a task's failed devices again, under its terms and from now on.
+
+        It is a creation that passes every check (P15), normally free (B12).
+        """
         old = self._tasks[task]
         failed = [key for key, state in old.jobs.items() if state is JobState.FAILED]
         if not failed:
             return Prediction(reason=ErrorCode.CONFLICT)
-        return self.create_task(old.account, failed, old.kind, now_ms, target=old.target)
+        terms = self.retry_terms(task)
+        return self.create_task(old.account, failed, old.kind, now_ms, target=old.target, terms=terms)
+
+    def retry_terms(self, task: int) -> Terms:
+        """Give what a retry of a task says: the same, from now on."""
+        return replace(self._tasks[task].terms, starts_ms=None, of_all=False)
 
     def cancel_task(self, task: int) -> Prediction:
         """End a task's open jobs; nothing comes back (P9). One that has none is a conflict."""
         known = self._tasks[task]
-        open_jobs = [key for key, state in known.jobs.items() if state.is_open]
+        open_jobs = list(known.open_jobs())
+        if not open_jobs:
+            return Prediction(reason=ErrorCode.CONFLICT)
+        known.is_cancelled = True
         for key in open_jobs:
             self._end_job(key, known.kind, JobState.CANCELLED)
-        return DONE if open_jobs else Prediction(reason=ErrorCode.CONFLICT)
+        return DONE
+
+    def cancel_job(self, task: int, device: Hashable) -> Prediction:
+        """End one open job; nothing comes back (P9). One that has ended is a conflict."""
+        known = self._tasks[task]
+        if not known.jobs[device].is_open:
+            return Prediction(reason=ErrorCode.CONFLICT)
+        self._end_job(device, known.kind, JobState.CANCELLED)
+        return DONE
+
+    def pause_task(self, task: int) -> Prediction:
+        """Hold a task back; its jobs run out of time all the same. One that has ended or is paused is a conflict."""
+        known = self._tasks[task]
+        if known.is_paused or not any(True for _ in known.open_jobs()):
+            return Prediction(reason=ErrorCode.CONFLICT)
+        known.is_paused = True
+        return DONE
+
+    def resume_task(self, task: int) -> Prediction:
+        """Let a paused task go on. One that has ended or is not paused is a conflict."""
+        known = self._tasks[task]
+        if not known.is_paused or not any(True for _ in known.open_jobs()):
+            return Prediction(reason=ErrorCode.CONFLICT)
+        known.is_paused = False
+        return DONE
+
+    def task_state(self, task: int, now_ms: int) -> TaskState:
+        """Say how a task stands."""
+        return self._tasks[task].state(now_ms)
+
+    def may_run(self, task: int, now_ms: int) -> bool:
+        """Whether devices may begin with a task now."""
+        known = self._tasks[task]
+        return known.state(now_ms) == "upgrading" and not self.holds_pending(known.account, now_ms)
+
+    def version(self, device: Hashable, kind: UpdateKind) -> str | None:
+        """The version that the platform knows of a device."""
+        return self._device(device).versions[kind]
+
+    def room_for(self, account: Hashable, devices: Sequence[Hashable], now_ms: int) -> int:
+        """Count how many of these devices could be updated, each by a task of its own (P15)."""
+        holder = self._account(account)
+        if not holder.subscribed or holder.is_stopped_by_arrears(now_ms):
+            return 0
+        licensed = sum(self._device(key).right is not None for key in devices)
+        left = holder.purchased_left + holder.free_left if holder.charges(now_ms) else len(devices)
+        return licensed + min(left, len(devices) - licensed)
+
+    def has_open_job(self, device: Hashable, kind: UpdateKind) -> bool:
+        """Whether a device has an open job of a kind (P8)."""
+        return kind in self._device(device).open_jobs
 
     def job_succeeded(self, device: Hashable, kind: UpdateKind, now_ms: int) -> None:
         """End the device's open job of this kind well; under `update_succeeded` this may make it free for life (P3)."""
@@ -293,10 +385,13 @@ class Book:
         now_ms: int,
         target: str | None,
         package_fault: ErrorCode | None,
+        *,
+        terms: Terms,
     ) -> Prediction | None:
         """Give the first reason before the licences, in the order of P16."""
         holder = self._account(account)
-        if not wanted:
+        is_past = terms.starts_ms is not None and terms.starts_ms < now_ms
+        if is_past or not (wanted or terms.of_all):
             return Prediction(reason=ErrorCode.MALFORMED)
         if not holder.subscribed:
             return Prediction(reason=ErrorCode.NOT_SUBSCRIBED)
@@ -304,27 +399,30 @@ class Book:
             return Prediction(reason=ErrorCode.ARREARS)
         if package_fault:
             return Prediction(reason=package_fault)
-        unusable = [key for key in wanted if not self._is_usable(account, key, kind, target)]
+        unusable = [key for key in wanted if not self._is_usable(account, key, kind, target, terms)]
         if unusable:
             return Prediction(reason=ErrorCode.DEVICES_UNUSABLE, offenders=self._ascending(unusable))
+        if not wanted:
+            return Prediction(reason=ErrorCode.CONFLICT)
         busy = [key for key in wanted if kind in self._devices[key].open_jobs]
         if busy:
             return Prediction(reason=ErrorCode.DEVICES_BUSY, offenders=self._ascending(busy))
         return None
 
     def _is_usable(
-        self, account: Hashable, key: Hashable, kind: UpdateKind, target: str | None
+        self, account: Hashable, key: Hashable, kind: UpdateKind, target: str | None, terms: Terms
     ) -> bool:  # P7
         known = self._devices.get(key)
         if known is None or known.terminated or known.account != account:
             return False
-        return target is None or known.versions[kind] != target
+        version = known.versions[kind]
+        return (target is None or version != target) and terms.admit(version)
 
     def _entitle(self, account: Hashable, key: Hashable, source: EntitlementSource) -> None:
         self._devices[key].right = Right(source, account)
         self._account(account).entitled[source] += 1
 
-    def _end_job(self, key: Hashable, kind: UpdateKind, state: JobState) -> _Task:
+    def _end_job(self, key: Hashable, kind: UpdateKind, state: JobState) -> Task:
         number = self._device(key).open_jobs.pop(kind, None)
         if number is None:
             raise UsageFault(f"the book has no open {kind.name} job of device {key!r}")
@@ -341,7 +439,7 @@ class Book:
         except KeyError:
             raise UsageFault(f"the book has no account {account!r}; open it first") from None
 
-    def _device(self, device: Hashable) -> _Device:
+    def _device(self, device: Hashable) -> Device:
         try:
             return self._devices[device]
         except KeyError:

@@ -22,13 +22,15 @@ _ADVICE: Final = "restore it from a copy, and audit that"
 
 _COLUMNS: Final = {
     "accounts": "account_id policy opened_ms subscribed balance_fen bought granted purchased_left free_left "
-    "charging_date_ms",
+    "charging_date_ms clock_offset_ms held_since_ms",
     "journal": "seq account_id at_ms kind task_id device_id source count amount_fen note",
     "entitlements": "device_id account_id source task_id obtained_ms",
     "devices": "device_id account_id terminated_ms",
-    "tasks": "task_id account_id kind created_ms cancelled_ms device_count needed available deducted_purchased "
-    "deducted_free grandfathered left_after",
-    "jobs": "tid task_id device_id kind state",
+    "tasks": "task_id account_id kind created_ms starts_ms expires_ms notification cancelled_ms device_count needed "
+    "available deducted_purchased deducted_free grandfathered left_after",
+    "jobs": "tid task_id device_id kind state step updated_ms held_ms",
+    "job_tokens": "tid device_id",
+    "deliveries": "delivery_id account_id task_id",
     "answers": "account_id call key answer",
 }
 

@@ -3,15 +3,27 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from scenarios import model
 from scenarios.loader.document import Document, Entry
+from scenarios.loader.flow import judge_product
 from scenarios.loader.mistakes import Path, listing, nearest
 from scenarios.loader.names import Names
 
-_OF_A_TASK: Final = ("needed", "available", "missing")
-_HAVE_JOBS: Final = ("create_task", "retry_task", "cancel_task", "wait_jobs", "check")
+_OF_A_TASK: Final = ("needed", "available", "missing", "task_state")
+_HAVE_JOBS: Final = (
+    *model.CREATING,
+    "cancel_task",
+    "pause_task",
+    "resume_task",
+    "cancel_jobs",
+    "wait_jobs",
+    "check",
+)
+_OF_A_WEBHOOK: Final = ("deliveries", "pushes")
+_LISTS: Final = ("versions", "entitlements", "distribution", "struck")
+"""The expectations that are not one value, nor a few by state."""
 
 
 def judge_expectations(document: Document, names: Names, entry: Entry, action: str | None) -> None:
@@ -26,6 +38,12 @@ def judge_expectations(document: Document, names: Names, entry: Entry, action: s
         entries = getattr(expect, what)
         if entries is not UNSET:
             _judge_entries(document, names, entry, what, entries)
+    _judge_distribution(document, (*path, "distribution"), expect)
+    for step_id in expect.struck if isinstance(expect.struck, dict) else ():
+        names.judge_fault((*path, "struck", step_id), step_id, before=entry.at + 1)
+    for name in _OF_A_WEBHOOK:
+        if getattr(expect, name) is not UNSET and not names.has_webhook(entry.at + 1):
+            document.blame((*path, name), "no webhook is set by then; set_webhook does so", at_key=True)
     if action is None:
         return
     _judge_place(document, entry, action, {field[0] for field, _ in written})
@@ -44,9 +62,9 @@ def _written(expect: model.Expect) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Give each expectation that is one value, by its path below `expect`."""
     for name in expect.__struct_fields__:
         value = getattr(expect, name)
-        if value is UNSET or name in {"versions", "entitlements"}:
+        if value is UNSET or name in _LISTS:
             continue
-        if isinstance(value, model.ExpectJobs | model.ExpectNotices):
+        if name in model.STATES:
             for inner in value.__struct_fields__:
                 if (part := getattr(value, inner)) is not UNSET:
                     yield (name, inner), part
@@ -83,6 +101,13 @@ def _judge_entries(document: Document, names: Names, entry: Entry, what: str, en
             _judge_variants(document, (*path, "source"), expected.source)
 
 
+def _judge_distribution(document: Document, path: Path, expect: model.Expect) -> None:
+    for at, expected in enumerate(expect.distribution if isinstance(expect.distribution, list) else ()):
+        judge_product(document, (*path, at, "product"), expected.product)
+        if expected.f_versions is UNSET and expected.s_versions is UNSET:
+            document.blame((*path, at), "nothing is expected here; write f_versions or s_versions")
+
+
 def _judge_place(document: Document, entry: Entry, action: str, written: set[str]) -> None:
     """Hold that the step can have what is expected of it."""
     value = getattr(entry.step, action)
@@ -115,7 +140,8 @@ def _judge_counts(document: Document, names: Names, entry: Entry, variant: str) 
     _judge_sums(document, path, known, refused=reason is not UNSET or outcome == "refused")
     if isinstance(step.create_task, model.CreateTask):
         devices = step.create_task.devices
-        size = names.size([devices] if isinstance(devices, str) else devices, entry.at)
+        texts = [devices] if isinstance(devices, str) else devices
+        size = None if isinstance(texts, UnsetType) else names.size(texts, entry.at)
         if size is not None:
             _judge_size(document, path, step, variant, size)
 

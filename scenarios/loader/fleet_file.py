@@ -17,8 +17,8 @@ from scenarios.model import CsvDevice
 
 SIZE_MAX_BYTES: Final = 256 * 2**20
 _COLUMNS: Final = tuple(field.name for field in msgspec.structs.fields(CsvDevice))
-# What a fleet's export has besides; the platform gives these anew.
-_PASSED_OVER: Final = frozenset({"device_id", "product_id"})
+# What a fleet's export has besides: the platform gives the first two anew, the fleet says what its devices speak.
+_PASSED_OVER: Final = frozenset({"device_id", "product_id", "flow", "product_key"})
 
 
 def read_fleet_file(path: Path, f_version: str, s_version: str) -> tuple[list[RegisterDevice], list[Mistake]]:

@@ -14,15 +14,17 @@ from scenarios import model, units
 from scenarios.loader.document import Document, Entry
 from scenarios.loader.expectations import judge_expectations
 from scenarios.loader.fleet_file import read_fleet_file
-from scenarios.loader.mistakes import Path, listing, nearest
+from scenarios.loader.flow import SPAN_MAX_MS, judge_flow, judge_product
+from scenarios.loader.mistakes import Path, listing
 from scenarios.loader.names import Names
-from scenarios.play import DEFAULT_PRODUCT
 from scenarios.selection import SELECTION_WORDS
 
 RULES: Final[Mapping[str, int]] = {"B": 17, "P": 16, "I": 7, "E": 11}
-PACKAGE_MAX_BYTES: Final = 30 * 2**20
 FEN_MAX: Final = 2**53
-SPAN_MAX_MS: Final = 100 * 365 * 86_400_000
+_OF_CONNECTED: Final[Mapping[str, str]] = {
+    "fail": "none of their jobs runs",
+    "reconnect": "none of them can come back",
+}
 
 
 def judge(document: Document, folder: FilePath) -> dict[str, tuple[RegisterDevice, ...]]:
@@ -101,15 +103,12 @@ def merged(base: Any, over: Any) -> Any:
 
 def _judge_fleets(document: Document, folder: FilePath) -> dict[str, tuple[RegisterDevice, ...]]:
     rows: dict[str, tuple[RegisterDevice, ...]] = {}
-    products = document.products or {DEFAULT_PRODUCT: None}
     taken: dict[tuple[str, str], str] = {}
     for name, fleet in document.fleets.items():
         _judge_name(document, ("fleets", name), name)
         if fleet is None:
             continue
-        if fleet.product not in products:
-            text = f"no product is named {fleet.product}{nearest(fleet.product, products)}"
-            document.blame(("fleets", name, "product"), text)
+        judge_product(document, ("fleets", name, "product"), fleet.product)
         written = document.reading.value["fleets"][name]
         if ("count" in written) == ("file" in written):
             document.blame(("fleets", name), "a fleet has either a count or a file")
@@ -163,6 +162,7 @@ def _judge_steps(document: Document, names: Names) -> None:
         action = _only_action(document, entry)
         if action is not None:
             _judge_action(document, names, entry, action)
+            judge_flow(document, names, entry, action, now_ms)
             now_ms = _judge_clock(document, entry, now_ms)
         judge_expectations(document, names, entry, action)
 
@@ -201,11 +201,8 @@ def _judge_action(document: Document, names: Names, entry: Entry, action: str) -
     if isinstance(of := getattr(value, "of", None), str):
         names.judge_task((*path, "of"), of, before=entry.at)
     match value:
-        case model.CreateTask(package=package):
-            if units.read_size(str(package)) > PACKAGE_MAX_BYTES:
-                document.blame((*path, "package"), "a package has at most 30 MiB")
-        case model.Move(to=to) if to not in (products := document.products or {DEFAULT_PRODUCT: None}):
-            document.blame((*path, "to"), f"no product is named {to}{nearest(to, products)}")
+        case model.Move(to=to):
+            judge_product(document, (*path, "to"), to)
         case model.CreateAgain(group=group):
             _judge_name(document, (*path, "group"), group)
             if group in document.fleets or group in document.groups:
@@ -221,8 +218,8 @@ def _judge_devices(document: Document, names: Names, entry: Entry, action: str, 
     fleets = [fleet for name in names.fleets_of(texts) if (fleet := document.fleets.get(name)) is not None]
     step = entry.step
     assert step is not None
-    if action == "fail" and fleets and not any(fleet.connect for fleet in fleets):
-        document.blame(path, "these devices are not connected (connect: false), so none of their jobs runs")
+    if action in _OF_CONNECTED and fleets and not any(fleet.connect for fleet in fleets):
+        document.blame(path, f"these devices are not connected (connect: false), so {_OF_CONNECTED[action]}")
     moves = any(
         other.step is not None and other.step.move is not UNSET for other in document.steps[: entry.at]
     )

@@ -54,6 +54,22 @@ class Names:
         elif before is not None and entry.at >= before:
             self._document.blame(path, f"step {step_id} comes later; name an earlier one")
 
+    def judge_fault(self, path: Path, step_id: str, before: int) -> None:
+        """Note it when a step is not there, not yet, or injects no fault."""
+        entry = self._steps.get(step_id)
+        injecting = [name for name, other in self._steps.items() if _does(other, "inject")]
+        if entry is None:
+            hint = nearest(step_id, injecting) or f"; faults are injected by {listing(injecting)}"
+            self._document.blame(path, f"no step is named {step_id}{hint}")
+        elif not _does(entry, "inject"):
+            self._document.blame(path, f"step {step_id} injects no fault")
+        elif entry.at >= before:
+            self._document.blame(path, f"step {step_id} comes later; name an earlier one")
+
+    def has_webhook(self, before: int) -> bool:
+        """Whether an earlier step sets a webhook."""
+        return any(entry.at < before and _does(entry, "set_webhook") for entry in self._steps.values())
+
     def is_circular(self, group: str) -> bool:
         """Whether a group is made from itself."""
         waiting, seen = [group], set()
@@ -158,5 +174,10 @@ class Names:
 
 def _creates(entry: Entry) -> bool:
     """Whether a step creates a task; one whose action can't be read may."""
-    actions = [action for action in model.ACTIONS if getattr(entry.step, action, UNSET) is not UNSET]
-    return not actions or actions[0] in model.CREATING
+    return any(_does(entry, action) for action in model.CREATING)
+
+
+def _does(entry: Entry, action: str) -> bool:
+    """Whether a step has this action; one whose action can't be read may."""
+    actions = [name for name in model.ACTIONS if getattr(entry.step, name, UNSET) is not UNSET]
+    return not actions or actions[0] == action

@@ -1,7 +1,7 @@
 """A scenario without mistakes to its plays, one for each variant: every text read, every default filled in."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from msgspec import UNSET, UnsetType, structs
 
@@ -10,9 +10,7 @@ from platform_stub.protocol.operator import RegisterDevice
 from scenarios import model, play, terms, units
 from scenarios.loader.expectations import value_for
 from scenarios.loader.meaning import merged
-from scenarios.selection import parse_selection
-
-T = TypeVar("T")
+from scenarios.loader.orders import or_default, read_auto_add, read_create_task, read_devices, read_fault
 
 _PRODUCTS: Final = {play.DEFAULT_PRODUCT: model.Product()}
 
@@ -45,17 +43,13 @@ def _play(
         policy=_policy(merged(scenario.policy, variant.policy)),
         account=_account(merged(scenario.account, variant.account)),
         products=tuple(
-            play.ProductStart(name=key, product_id=_or(product.id, None), title=product.title or key)
+            play.ProductStart(name=key, product_id=or_default(product.id, None), title=product.title or key)
             for key, product in (scenario.products or _PRODUCTS).items()
         ),
         fleets=tuple(_fleet(key, fleet, rows.get(key, ())) for key, fleet in scenario.fleets.items()),
-        groups={key: _devices(texts) for key, texts in scenario.groups.items()},
+        groups={key: read_devices(texts) for key, texts in scenario.groups.items()},
         steps=tuple(_step(step, name, units.read_span_ms(scenario.wait)) for step in scenario.steps),
     )
-
-
-def _or(value: T | UnsetType, default: T) -> T:
-    return default if isinstance(value, UnsetType) else value
 
 
 def _policy(policy: model.Policy) -> api.Policy:
@@ -70,10 +64,10 @@ def _policy(policy: model.Policy) -> api.Policy:
 
 def _account(account: model.Account) -> play.AccountStart:
     return play.AccountStart(
-        subscribe=_or(account.subscribe, default=True),
+        subscribe=or_default(account.subscribe, default=True),
         top_up_fen=_fen(account.top_up),
-        buy=_or(account.buy, 0),
-        grant=_or(account.grant, 0),
+        buy=or_default(account.buy, 0),
+        grant=or_default(account.grant, 0),
         post_fen=_fen(account.post),
     )
 
@@ -87,15 +81,12 @@ def _fleet(name: str, fleet: model.Fleet, rows: tuple[RegisterDevice, ...]) -> p
         name=name,
         product=fleet.product,
         connect=fleet.connect,
-        count=len(rows) or _or(fleet.count, 0),
+        count=len(rows) or or_default(fleet.count, 0),
         rows=rows,
         f_version=fleet.f_version,
         s_version=fleet.s_version,
+        flow=fleet.flow,
     )
-
-
-def _devices(texts: terms.DeviceList) -> play.Devices:
-    return tuple(parse_selection(text) for text in ([texts] if isinstance(texts, str) else texts))
 
 
 def _step(step: model.Step, variant: str, wait_ms: int) -> play.PlayStep:
@@ -114,21 +105,25 @@ def _step(step: model.Step, variant: str, wait_ms: int) -> play.PlayStep:
 
 
 _READERS: Final[Mapping[str, Callable[[Any], play.Action]]] = {
-    "create_task": lambda v: play.CreateTask(
-        kind=v.kind,
-        target=v.target,
-        devices=_devices(v.devices),
-        package_bytes=units.read_size(str(v.package)),
-        verification=v.verification,
-    ),
+    "create_task": read_create_task,
     "retry_task": lambda v: play.RetryTask(of=v.of),
     "cancel_task": lambda v: play.CancelTask(of=v.of),
-    "fail": lambda v: play.Fail(devices=_devices(v.devices), step=v.step, times=v.times),
-    "wait_jobs": lambda v: play.WaitJobs(of=_or(v.of, None)),
-    "replace_cards": lambda v: play.ReplaceCards(devices=_devices(v.devices)),
-    "terminate": lambda v: play.Terminate(devices=_devices(v.devices)),
-    "create_again": lambda v: play.CreateAgain(devices=_devices(v.devices), group=v.group),
-    "move": lambda v: play.Move(devices=_devices(v.devices), to=v.to),
+    "pause_task": lambda v: play.PauseTask(of=v.of),
+    "resume_task": lambda v: play.ResumeTask(of=v.of),
+    "cancel_jobs": lambda v: play.CancelJobs(of=v.of, devices=read_devices(v.devices)),
+    "auto_add": read_auto_add,
+    "set_webhook": lambda v: play.SetWebhook(passes=v.passes, failing=v.failing, off=v.off),
+    "inject": lambda v: play.Inject(
+        devices=() if v.devices is UNSET else read_devices(v.devices), rule=read_fault(v)
+    ),
+    "clear_injected": lambda v: play.ClearInjected(by=or_default(v.by, None)),
+    "reconnect": lambda v: play.Reconnect(devices=read_devices(v.devices)),
+    "fail": lambda v: play.Fail(devices=read_devices(v.devices), step=v.step, times=v.times),
+    "wait_jobs": lambda v: play.WaitJobs(of=or_default(v.of, None)),
+    "replace_cards": lambda v: play.ReplaceCards(devices=read_devices(v.devices)),
+    "terminate": lambda v: play.Terminate(devices=read_devices(v.devices)),
+    "create_again": lambda v: play.CreateAgain(devices=read_devices(v.devices), group=v.group),
+    "move": lambda v: play.Move(devices=read_devices(v.devices), to=v.to),
     "buy": lambda v: play.Buy(count=v),
     "grant": lambda v: play.Grant(count=v.count, contract=v.contract),
     "cancel_licences": lambda v: play.CancelLicences(count=v),
@@ -138,40 +133,50 @@ _READERS: Final[Mapping[str, Callable[[Any], play.Action]]] = {
     "charging_date": lambda v: play.SetChargingDate(at_ms=None if v is None else units.read_moment_ms(v)),
     "advance": lambda v: play.Advance(span_ms=units.read_span_ms(v)),
     "advance_to": lambda v: play.AdvanceTo(at_ms=units.read_moment_ms(v)),
-    "check": lambda v: play.Check(of=_or(v.of, None)),
+    "check": lambda v: play.Check(of=or_default(v.of, None)),
 }
 
 
 def _expected(expect: model.Expect, variant: str) -> play.Expected:
     def take(value: Any) -> Any:
-        return _or(value_for(value, variant), None)
+        return or_default(value_for(value, variant), None)
 
     counts = {name: take(getattr(expect, name)) for name in model.COUNTS}
-    for group in ("jobs", "notices"):
+    for group in model.STATES:
         inner = getattr(expect, group)
         if inner is not UNSET:
             counts |= {f"{group}.{name}": take(getattr(inner, name)) for name in inner.__struct_fields__}
+    counts |= {f"struck.{step_id}": count for step_id, count in or_default(expect.struck, {}).items()}
     amounts = {name: take(getattr(expect, name)) for name in ("balance", "fee")}
     return play.Expected(
         outcome=take(expect.outcome),
         reason=take(expect.reason),
+        task_state=take(expect.task_state),
         counts={name: value for name, value in counts.items() if value is not None},
         amounts={name: units.read_fen(str(value)) for name, value in amounts.items() if value is not None},
         versions=tuple(
             play.ExpectedVersions(
-                devices=_devices(v.devices),
-                f_version=_or(v.f_version, None),
-                s_version=_or(v.s_version, None),
+                devices=read_devices(v.devices),
+                f_version=or_default(v.f_version, None),
+                s_version=or_default(v.s_version, None),
             )
-            for v in _or(expect.versions, [])
+            for v in or_default(expect.versions, [])
         ),
         entitlements=tuple(
             play.ExpectedEntitlements(
-                devices=_devices(v.devices),
+                devices=read_devices(v.devices),
                 source=take(v.source),
-                valid=_or(v.valid, None),
-                support=_or(v.support, None),
+                valid=or_default(v.valid, None),
+                support=or_default(v.support, None),
             )
-            for v in _or(expect.entitlements, [])
+            for v in or_default(expect.entitlements, [])
+        ),
+        distribution=tuple(
+            play.ExpectedDistribution(
+                product=v.product,
+                f_versions=or_default(v.f_versions, None),
+                s_versions=or_default(v.s_versions, None),
+            )
+            for v in or_default(expect.distribution, [])
         ),
     )

@@ -3,24 +3,22 @@
 Whether that is right is judged elsewhere.
 """
 
-import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
 from typing import Any, Final
 
-from device_sim import FleetError
 from platform_stub.protocol import operator as api
 from platform_stub.protocol.operator import RegisterDevice
 from scenarios import play as p
 from scenarios.cards import card_of
 from scenarios.operator import Operator, Refusal
 from scenarios.results import Seen
+from scenarios.runner import actions_flow as flow
+from scenarios.runner.crew import Coming
 from scenarios.runner.events import Progress
 from scenarios.runner.stage import Stage
-from scenarios.runner.standing import created, jobs_of, looked_at, refused
+from scenarios.runner.standing import looked_at, refused
 from scenarios.runner.watch import watch
 
-IDLE_S: Final = 30.0
 CARDS_S: Final = 60.0
 
 
@@ -29,68 +27,12 @@ async def perform(stage: Stage, step: p.PlayStep, device_ids: Sequence[int]) -> 
     return await _PERFORMERS[type(step.action)](stage, step, step.action, device_ids)
 
 
-async def _create_task(
-    stage: Stage, step: p.PlayStep, action: p.CreateTask, device_ids: Sequence[int]
-) -> Seen:
-    product = stage.roster.members[device_ids[0]].product if device_ids else stage.play.products[0].name
-    package = await _package(stage, action, product)
-    if isinstance(package, Refusal):
-        return refused(package)
-    answer = await stage.operator.create_task(
-        stage.account_id,
-        package.package_id,
-        device_ids,
-        step.id,
-        verification=action.verification == "first",
-    )
-    return _keep_task(stage, step.id, answer, device_ids)
-
-
-async def _package(stage: Stage, action: p.CreateTask, product: str) -> api.Package | Refusal:
-    """Upload the package, once for all steps that use the same one."""
-    key = (product, action.kind, action.target, action.package_bytes)
-    package = stage.packages.get(key)
-    if package is None:
-        content = random.Random(f"{stage.play.seed}/{key}").randbytes(action.package_bytes)
-        name = f"{action.kind}-{action.target}"[:14] + f"-{len(stage.packages) + 1}"
-        added = await stage.operator.add_package(
-            stage.products[product], action.kind, name, action.target, content
-        )
-        if isinstance(added, Refusal):
-            return added
-        package = stage.packages[key] = added
-    if action.verification == "skip" and package.verification == "open":
-        skipped = await stage.operator.skip_verification(package.package_id)
-        if isinstance(skipped, Refusal):
-            return skipped
-        package = stage.packages[key] = skipped
-    return package
-
-
-def _keep_task(stage: Stage, step_id: str, answer: api.Task | Refusal, device_ids: Sequence[int]) -> Seen:
-    distinct = dict.fromkeys(device_ids, "pending")  # P6
-    if isinstance(answer, Refusal):
-        return refused(answer, len(distinct))
-    stage.tasks[step_id] = answer.task_id
-    stage.roster.states[step_id] = distinct
-    return created(answer)
-
-
 async def _retry_task(stage: Stage, step: p.PlayStep, action: p.RetryTask, _: Sequence[int]) -> Seen:
     states = stage.roster.states[action.of]
     failed = [device_id for device_id, state in states.items() if state == "failed"]
-    return _keep_task(stage, step.id, await stage.operator.retry_task(stage.tasks[action.of]), failed)
-
-
-async def _cancel_task(stage: Stage, _: p.PlayStep, action: p.CancelTask, __: Sequence[int]) -> Seen:
-    answer = await stage.operator.cancel_task(stage.tasks[action.of])
-    await stage.learn(action.of)
-    if isinstance(answer, Refusal):
-        return refused(answer)
-    with suppress(FleetError):  # what a device is still at, the next wait shows
-        await stage.crew.idle(IDLE_S)
-    await stage.crew.probe()
-    return Seen(jobs=jobs_of(answer))
+    answer = await stage.operator.retry_task(stage.tasks[action.of])
+    stage.task_packages[step.id] = stage.task_packages[action.of]
+    return await flow.keep_task(stage, step.id, answer, failed)
 
 
 async def _fail(stage: Stage, _: p.PlayStep, action: p.Fail, device_ids: Sequence[int]) -> Seen:
@@ -107,8 +49,8 @@ async def _replace_cards(
     stage: Stage, step: p.PlayStep, _: p.ReplaceCards, device_ids: Sequence[int]
 ) -> Seen:
     cards = {d: _next_card(stage, d) for d in dict.fromkeys(device_ids)}
-    here = {device_id: cards[device_id] for device_id in stage.roster.on_air(device_ids)}
-    for device_id in cards.keys() - here.keys():  # nobody is there to tell the platform: it is entered
+    here = {device_id: cards[device_id] for device_id in stage.roster.over_mqtt(device_ids)}
+    for device_id in cards.keys() - here.keys():  # there is no call that tells the platform: it is entered
         answer = await stage.operator.replace_card(device_id, *cards[device_id])
         if isinstance(answer, Refusal):
             return refused(answer)
@@ -142,7 +84,7 @@ async def _terminate(stage: Stage, _: p.PlayStep, __: p.Terminate, device_ids: S
 async def _create_again(
     stage: Stage, _: p.PlayStep, action: p.CreateAgain, device_ids: Sequence[int]
 ) -> Seen:
-    made: list[api.Device] = []
+    made: list[Coming] = []
     for product in {stage.roster.members[device_id].product: None for device_id in device_ids}:
         old = [m for d in device_ids if (m := stage.roster.members[d]).product == product]
         again = [
@@ -158,11 +100,13 @@ async def _create_again(
         stage.roster.enlist(
             action.group,
             [
-                stage.member(device, product, connect=member.connect)
+                stage.member(device, product, connect=member.connect, flow=member.flow)
                 for device, member in zip(answer, old, strict=True)
             ],
         )
-        made += [device for device, member in zip(answer, old, strict=True) if member.connect]
+        made += [
+            Coming(device, member.flow) for device, member in zip(answer, old, strict=True) if member.connect
+        ]
     await stage.crew.add(made)
     return Seen(devices=len(device_ids))
 
@@ -175,7 +119,7 @@ async def _move(stage: Stage, _: p.PlayStep, action: p.Move, device_ids: Sequenc
         stage.roster.change(device_id, product=action.to)
         if stage.roster.members[device_id].connect:
             await stage.crew.remove([device_id])
-            await stage.crew.add([answer])
+            await stage.crew.add([Coming(answer, stage.roster.members[device_id].flow)])
     return Seen(devices=len(device_ids))
 
 
@@ -199,7 +143,7 @@ async def _check(stage: Stage, _: p.PlayStep, action: p.Check, __: Sequence[int]
     if action.of is None:
         return Seen()
     await stage.learn(action.of)
-    return looked_at(await stage.operator.task(stage.tasks[action.of]))
+    return looked_at(await stage.task(action.of))
 
 
 def _told(answer: object) -> Seen:
@@ -217,9 +161,17 @@ def _account_act(call: Callable[[Operator, int, Any], Awaitable[api.Account | Re
 
 
 _PERFORMERS: Final[Mapping[type[Any], Performer]] = {
-    p.CreateTask: _create_task,
+    p.CreateTask: flow.create_task,
     p.RetryTask: _retry_task,
-    p.CancelTask: _cancel_task,
+    p.CancelTask: flow.cancel_task,
+    p.PauseTask: flow.pause_task,
+    p.ResumeTask: flow.resume_task,
+    p.CancelJobs: flow.cancel_jobs,
+    p.AutoAdd: flow.auto_add,
+    p.SetWebhook: flow.set_webhook,
+    p.Inject: flow.inject,
+    p.ClearInjected: flow.clear_injected,
+    p.Reconnect: flow.reconnect,
     p.Fail: _fail,
     p.WaitJobs: _nothing,
     p.ReplaceCards: _replace_cards,

@@ -1,6 +1,6 @@
 """Expected against seen, and predicted against seen: pure, and the same for both."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from scenarios.model import COUNTS
 from scenarios.play import Expected
@@ -10,6 +10,8 @@ from scenarios.results import Difference, Seen
 def compare(expected: Expected, seen: Seen) -> Iterator[Difference]:
     """Give each expectation on outcome, counts and amounts that does not hold."""
     yield from _compare_outcome(expected, seen)
+    if expected.task_state is not None and seen.task_state != expected.task_state:
+        yield Difference(what="task_state", expected=expected.task_state, seen=seen.task_state)
     for name, count in expected.counts.items():
         found = count_of(seen, name)
         if found != count:
@@ -58,8 +60,20 @@ def compare_prediction(predicted: Seen, seen: Seen) -> Iterator[Difference]:
         amount_fen, other = getattr(predicted, name), getattr(seen, name)
         if amount_fen is not None and other is not None and amount_fen != other:
             yield Difference(what=name, expected=amount_fen, seen=other, by="prediction")
-    if predicted.jobs is not None and seen.jobs is not None:
-        for state in sorted(predicted.jobs.keys() | seen.jobs.keys()):
-            count, other = predicted.jobs.get(state, 0), seen.jobs.get(state, 0)
-            if count != other:
-                yield Difference(what=f"jobs.{state}", expected=count, seen=other, by="prediction")
+    if predicted.task_state is not None and predicted.task_state != seen.task_state:
+        yield Difference(
+            what="task_state", expected=predicted.task_state, seen=seen.task_state, by="prediction"
+        )
+    for group in ("jobs", "auto_added"):
+        expected, found = getattr(predicted, group), getattr(seen, group)
+        if expected is not None and found is not None:
+            yield from _compare_states(group, expected, found)
+
+
+def _compare_states(
+    group: str, predicted: Mapping[str, int], seen: Mapping[str, int]
+) -> Iterator[Difference]:
+    for state in sorted(predicted.keys() | seen.keys()):
+        count, other = predicted.get(state, 0), seen.get(state, 0)
+        if count != other:
+            yield Difference(what=f"{group}.{state}", expected=count, seen=other, by="prediction")

@@ -1,18 +1,31 @@
-"""The devices of a play that are there over MQTT: a fleet, and how a run sees and steers it."""
+"""The devices of a play that are there: a fleet, whatever its devices speak, and how a run sees and steers it."""
 
 import contextlib
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
+
+from msgspec import structs
 
 from device_sim import Fault, Fleet, FleetError, FleetFailed, FleetSnapshot, Identity, Profile, Target
 from platform_stub.protocol.operator import Device
+from scenarios.play import Flow
 from scenarios.results import FleetFigures
 
 CONNECT_S: Final = 120.0
 CONNECT_S_PER_DEVICE: Final = 0.02
 START_JITTER_MAX_MS: Final = 250
 DEVICES_PER_JITTER_MS: Final = 8
+POLL_MIN_MS: Final = 100
+POLL_MAX_MS: Final = 2_000
+"""How often devices that speak HTTP ask: a play does not wait long for a few, and is not flooded by many."""
+
+
+class Coming(NamedTuple):
+    """A device that comes, and what it speaks."""
+
+    device: Device
+    flow: Flow
 
 
 class Crew:
@@ -39,12 +52,11 @@ class Crew:
             self._fleet = None
         await self._stack.aclose()
 
-    async def start(self, devices: Iterable[Device]) -> None:
+    async def start(self, devices: Iterable[Coming]) -> None:
         """Let the first devices connect; `ready` waits for them."""
-        identities = [Identity.of(device) for device in devices]
+        identities = [_identity(coming) for coming in devices]
         if identities:
-            jitter_ms = min(START_JITTER_MAX_MS, len(identities) // DEVICES_PER_JITTER_MS)
-            profile = Profile(start_jitter_ms=jitter_ms)
+            profile = _profile(len(identities))
             fleet = Fleet(self._target, identities, seed=self._seed, profile=profile, now_ms=self._now_ms)
             self._fleet = await self._stack.enter_async_context(fleet)
 
@@ -77,13 +89,13 @@ class Crew:
         if self._fleet is not None and cards:
             await self._fleet.replace_cards(cards, timeout_s)
 
-    async def add(self, devices: Iterable[Device]) -> None:
+    async def add(self, devices: Iterable[Coming]) -> None:
         """Let more devices come, and wait until they are present."""
         devices = list(devices)
         if self._fleet is None:
             await self.start(devices)
         elif devices:
-            self._fleet.add(Identity.of(device) for device in devices)
+            self._fleet.add(_identity(coming) for coming in devices)
         await self.ready()
 
     async def remove(self, device_ids: Iterable[int]) -> None:
@@ -121,3 +133,16 @@ class Crew:
         if snapshot is None:
             return None
         return FleetFigures(**{name: getattr(snapshot, name) for name in FleetFigures.__struct_fields__})
+
+
+def _identity(coming: Coming) -> Identity:
+    """Make a device of what the platform knows of it, and of what it speaks."""
+    return structs.replace(Identity.of(coming.device), flow=coming.flow)
+
+
+def _profile(count: int) -> Profile:
+    """Choose the habits of so many devices."""
+    return Profile(
+        start_jitter_ms=min(START_JITTER_MAX_MS, count // DEVICES_PER_JITTER_MS),
+        poll_ms=min(POLL_MAX_MS, max(POLL_MIN_MS, count)),
+    )

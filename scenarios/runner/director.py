@@ -3,7 +3,9 @@
 A failed expectation does not end it. Jobs that don't end do, and so does a platform that is not there.
 """
 
+import asyncio
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -16,10 +18,11 @@ from scenarios.runner.actions import perform
 from scenarios.runner.compare import compare, compare_prediction
 from scenarios.runner.events import Listener, StepEnded
 from scenarios.runner.look import look
+from scenarios.runner.observe import POLL_S, observe
 from scenarios.runner.paper import Paper
 from scenarios.runner.roster import CannotSelect
 from scenarios.runner.stage import Stage
-from scenarios.runner.standing import Standing, complete
+from scenarios.runner.standing import Standing, complete, jobs_of
 from scenarios.runner.waiting import settle
 
 WAIT_ALL_MS = 60_000
@@ -79,19 +82,50 @@ class Director:
         except (CannotSelect, FleetError) as exc:
             return _Done(Seen(outcome="not done"), None, note=str(exc))
         after = await stage.standing()
+        await self._learn(step)
         predicted = self._predict(step, device_ids, after.now_ms, listed_before)
         done = _Done(seen, predicted)
-        waiting = self._to_wait_for(step, seen, device_ids)
+        waiting = self._to_wait_for(step, seen, after.now_ms)
         if waiting:
             limit_ms = step.wait_ms if step.wait_ms is not None else WAIT_ALL_MS
             done.note = await settle(stage, step, waiting, limit_ms, ended)
             done.is_stuck = bool(done.note)
             after = await stage.standing()
-            self._paper.settle(waiting, after.now_ms, roster.states)
+            self._paper.tasks.settle(waiting, after.now_ms, roster.states)
             if len(waiting) == 1 or step.id in waiting:
-                await self._count_jobs(done, step.id if step.id in waiting else waiting[0])
+                await self._count_jobs(done, step.id if step.id in waiting else waiting[0], after.now_ms)
+        if self._paper.auto_adds.is_used and predicted is not None and not done.is_stuck:
+            await self._take_in(done, step)
+            after = await stage.standing()
         self._complete(done, after)
         return done
+
+    async def _learn(self, step: p.PlayStep) -> None:
+        """Learn where open jobs stand after the clock has moved: some have run out of time."""
+        if isinstance(step.action, p.Advance | p.AdvanceTo):
+            for step_id in self._stage.roster.open_steps():
+                await self._stage.learn(step_id)
+
+    async def _take_in(self, done: _Done, step: p.PlayStep) -> None:
+        """Follow what auto-add policies take in, until nobody is wanting and all jobs have ended."""
+        stage, auto_adds = self._stage, self._paper.auto_adds
+        deadline = time.monotonic() + (WAIT_ALL_MS if step.wait_ms is None else step.wait_ms) / 1_000
+        while True:
+            await stage.learn_auto_added()
+            auto_adds.learn(stage.auto_added, stage.now_ms())
+            still = auto_adds.outstanding(stage.now_ms())
+            is_over = not still and all(taken.has_ended for taken in stage.auto_added.values())
+            if is_over or time.monotonic() >= deadline:
+                break
+            await asyncio.sleep(POLL_S)
+        auto_adds.asked.clear()
+        predicted = auto_adds.counts(stage.auto_added)
+        if still:
+            predicted["success"] = predicted.get("success", 0) + still
+        counts = Counter(taken.state for taken in stage.auto_added.values())
+        done.seen = structs.replace(done.seen, auto_added=dict(counts))
+        if done.predicted is not None:
+            done.predicted = structs.replace(done.predicted, auto_added=predicted)
 
     def _hold_task(self, step: p.PlayStep) -> None:
         """Refuse a step about a task that was never created."""
@@ -108,25 +142,51 @@ class Director:
             new_ids = roster.listed.get(step.action.group, [])[listed_before.get(step.action.group, 0) :]
             made = [roster.members[device_id] for device_id in new_ids]
         of = getattr(step.action, "of", None)
-        really = None if of is None else roster.states.get(of)
+        asked = [of] if of is not None else []
+        really = {step_id: roster.states[step_id] for step_id in asked if step_id in roster.states}
+        if isinstance(step.action, p.Advance | p.AdvanceTo):
+            really = dict(roster.states)
         if isinstance(step.action, p.Advance | p.AdvanceTo):
             now_ms = self._before.now_ms
         return self._paper.perform(step, device_ids, now_ms, made=made, really=really)
 
-    def _to_wait_for(self, step: p.PlayStep, seen: Seen, device_ids: Sequence[int]) -> list[str]:
+    def _to_wait_for(self, step: p.PlayStep, seen: Seen, now_ms: int) -> list[str]:
         """Name the steps whose jobs must end before the next step."""
-        stage = self._stage
-        if isinstance(step.action, p.WaitJobs):
-            return [step.action.of] if step.action.of is not None else list(stage.tasks)
-        if seen.outcome != "created" or step.wait_ms is None:
+        stage, action = self._stage, step.action
+        if isinstance(action, p.WaitJobs) and action.of is not None:
+            return [action.of]
+        if isinstance(action, p.WaitJobs):
+            return [step_id for step_id in stage.tasks if self._paper.tasks.can_run(step_id, now_ms)]
+        if seen.outcome == "refused" or step.wait_ms is None:
             return []
-        targets = device_ids or list(stage.roster.states[step.id])
-        return [step.id] if stage.roster.are_connected(targets) else []
+        match action:
+            case p.CreateTask() | p.RetryTask():
+                begun = [step.id]
+            case p.ResumeTask(of=of):
+                begun = [of]
+            case p.Advance() | p.AdvanceTo():
+                begun = [s for s, at_ms in stage.starts_ms.items() if self._before.now_ms < at_ms <= now_ms]
+            case p.Reconnect():
+                begun = stage.roster.open_steps()
+            case _:
+                begun = []
+        return [step_id for step_id in begun if self._will_end(step_id, now_ms)]
 
-    async def _count_jobs(self, done: _Done, step_id: str) -> None:
-        done.seen = structs.replace(done.seen, jobs=await self._stage.jobs(step_id))
+    def _will_end(self, step_id: str, now_ms: int) -> bool:
+        """Whether all devices of a task are there, and may begin with it now."""
+        roster = self._stage.roster
+        is_told = step_id not in self._stage.untold or not roster.over_mqtt(roster.states[step_id])
+        return (
+            is_told
+            and roster.are_connected(roster.states[step_id])
+            and self._paper.tasks.can_run(step_id, now_ms)
+        )
+
+    async def _count_jobs(self, done: _Done, step_id: str, now_ms: int) -> None:
+        task = await self._stage.task(step_id)
+        done.seen = structs.replace(done.seen, jobs=jobs_of(task), task_state=task.state)
         if done.predicted is not None:
-            done.predicted = structs.replace(done.predicted, jobs=self._paper.jobs(step_id))
+            done.predicted = self._paper.tasks.with_jobs(done.predicted, step_id, now_ms)
 
     def _complete(self, done: _Done, after: Standing) -> None:
         paper_after = self._paper.standing(after.now_ms)
@@ -141,8 +201,7 @@ class Director:
             return structs.replace(result, verdict="unchecked")
         if done.seen.outcome == "not done":
             return structs.replace(result, verdict="failed")
-        if "notices" in {name.partition(".")[0] for name in step.expected.counts}:
-            result = structs.replace(result, seen=structs.replace(done.seen, notices=await self._notices()))
+        result = structs.replace(result, seen=await observe(self._stage, step, done.seen))
         differences = [*compare(step.expected, result.seen), *await look(self._stage, step.expected)]
         differences += self._unexpected(differences, done)
         failed = bool(differences) or done.is_stuck
@@ -158,10 +217,3 @@ class Director:
         for difference in compare_prediction(done.predicted, done.seen):
             if (difference.what, difference.seen) not in said:
                 yield difference
-
-    async def _notices(self) -> dict[str, int]:
-        notices = (await self._stage.operator.charging_date(self._stage.account_id)).notices
-        counts: dict[str, int] = {}
-        for notice in notices:
-            counts[notice.channel] = counts.get(notice.channel, 0) + 1
-        return counts

@@ -6,17 +6,18 @@ from typing import Final
 
 from platform_stub.protocol.operator import Device, DeviceDetail
 from scenarios.operator import Refusal
-from scenarios.play import Devices, Expected, ExpectedEntitlements
-from scenarios.results import Difference
+from scenarios.play import Devices, Expected, ExpectedDistribution, ExpectedEntitlements
+from scenarios.results import Difference, spread_text
 from scenarios.runner.roster import CannotSelect
 from scenarios.runner.stage import Stage
+from scenarios.terms import NEVER
 
 NAMED_MAX: Final = 3
 
 
 async def look(stage: Stage, expected: Expected) -> list[Difference]:
     """Give each expectation on devices that does not hold."""
-    if not expected.versions and not expected.entitlements:
+    if not expected.versions and not expected.entitlements and not expected.distribution:
         return []
     try:
         return [difference async for difference in _look(stage, expected)]
@@ -38,6 +39,28 @@ async def _look(stage: Stage, expected: Expected) -> AsyncIterator[Difference]:
     for entitlements in expected.entitlements:
         for difference in await _look_at_entitlements(stage, entitlements):
             yield difference
+    for distribution in expected.distribution:
+        for difference in await _look_at_distribution(stage, distribution):
+            yield difference
+
+
+async def _look_at_distribution(stage: Stage, expected: ExpectedDistribution) -> list[Difference]:
+    spread = await stage.operator.versions(stage.products[expected.product])
+    found = []
+    for name, counts, seen in (
+        ("f_versions", expected.f_versions, spread.f_versions),
+        ("s_versions", expected.s_versions, spread.s_versions),
+    ):
+        there = {NEVER if each.version is None else each.version: each.devices for each in seen}
+        if counts is not None and {v: n for v, n in counts.items() if n} != there:
+            found.append(
+                Difference(
+                    what=f"{name} of {expected.product}",
+                    expected=spread_text(counts),
+                    seen=spread_text(there),
+                )
+            )
+    return found
 
 
 def _version(device: Device | None, field: str) -> str:

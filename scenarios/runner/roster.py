@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from platform_stub.protocol.errors import OtaSimError
-from scenarios.play import Devices
+from scenarios.play import Devices, Flow, PackageFacts
 from scenarios.selection import Outcome, Selection
 
 _STATES: Mapping[Outcome, frozenset[str]] = {
@@ -24,7 +24,7 @@ class CannotSelect(OtaSimError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """A device: its address at the platform, versions at its start, whether it is there over MQTT, cards so far."""
+    """A device: its address at the platform, versions at its start, whether it is there, its flow, cards so far."""
 
     device_id: int
     product: str
@@ -32,19 +32,21 @@ class Member:
     connect: bool
     f_version: str | None
     s_version: str | None
+    flow: Flow = "mqtt"
     cards: int = 1
     terminated: bool = False
 
 
 @dataclass(slots=True)
 class Roster:
-    """All devices of a play. `states` has, by step, the state of each device's job."""
+    """All devices of a play. By step, `states` has the state of each device's job, `packages` its task's package."""
 
     groups: Mapping[str, Devices]
     members: dict[int, Member] = field(default_factory=dict)
     listed: dict[str, list[int]] = field(default_factory=dict)
     licensed: dict[int, str] = field(default_factory=dict)
     states: dict[str, dict[int, str]] = field(default_factory=dict)
+    packages: dict[str, PackageFacts] = field(default_factory=dict)
 
     def enlist(self, group: str, members: Iterable[Member]) -> None:
         """Add devices, in their order, as a fleet or a group."""
@@ -58,13 +60,22 @@ class Roster:
         self.members[device_id] = replace(self.members[device_id], **changes)  # type: ignore[arg-type]
 
     def are_connected(self, device_ids: Iterable[int]) -> bool:
-        """Whether all of them are there over MQTT."""
+        """Whether all of them are there."""
         return all(self.members[device_id].connect for device_id in device_ids)
 
     def on_air(self, device_ids: Iterable[int]) -> list[int]:
-        """Give those of them that live and are there over MQTT, each once."""
+        """Give those of them that live and are there, each once."""
         members = self.members
         return [d for d in dict.fromkeys(device_ids) if members[d].connect and not members[d].terminated]
+
+    def over_mqtt(self, device_ids: Iterable[int]) -> list[int]:
+        """Give those of them that live and are there over MQTT, each once."""
+        return [d for d in self.on_air(device_ids) if self.members[d].flow == "mqtt"]
+
+    def open_steps(self) -> list[str]:
+        """Name the steps whose task has an open job, as far as it is known here."""
+        wanted = _STATES["open"]
+        return [step_id for step_id, states in self.states.items() if not wanted.isdisjoint(states.values())]
 
     def select(self, devices: Devices) -> list[int]:
         """Give the devices of selections, in order; one that is named twice is there twice."""

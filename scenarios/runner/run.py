@@ -80,7 +80,7 @@ class _Run:
     async def _hands(self, stub: Stub) -> AsyncIterator[tuple[Stage, Crew]]:
         async with HttpOperator(stub.http_url) as operator:
             stage = Stage(self.play, operator, self._listener)
-            async with Crew(stub, self.play.seed, stage.now_ms) as crew:
+            async with stage, Crew(stub, self.play.seed, stage.now_ms) as crew:
                 self._crew = crew
                 yield stage, crew
 
@@ -110,6 +110,7 @@ class _Run:
 
 async def _audit(database: Path) -> AuditResult:
     began = time.monotonic()
-    report: AuditReport = await asyncio.to_thread(audit_database, database)
+    now_ms = time.time_ns() // 1_000_000
+    report: AuditReport = await asyncio.to_thread(audit_database, database, now_ms)
     findings = tuple(f"{f.rule} {f.where}: expected {f.expected}; seen {f.seen}" for f in report.findings)
     return AuditResult(ok=report.ok, rows=report.rows, findings=findings, seconds=time.monotonic() - began)

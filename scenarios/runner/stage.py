@@ -3,9 +3,12 @@
 What is done with it is in `scenarios.runner.actions`, waiting for its jobs in `scenarios.runner.waiting`.
 """
 
+import contextlib
 import itertools
 import time
-from typing import Final, TypeVar
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Final, Self, TypeVar
 
 from msgspec import structs
 
@@ -15,15 +18,21 @@ from platform_stub.protocol.operator import RegisterDevice
 from scenarios import play as p
 from scenarios.cards import card_of
 from scenarios.operator import Operator, Refusal
-from scenarios.runner.crew import Crew
+from scenarios.runner.crew import Coming, Crew
 from scenarios.runner.events import Listener, Progress
+from scenarios.runner.receiver import Receiver
 from scenarios.runner.roster import Member, Roster
-from scenarios.runner.standing import Standing, jobs_of, standing_of
+from scenarios.runner.shelf import TakenIn
+from scenarios.runner.standing import Standing, standing_of
 from scenarios.runner.watch import watch
 
 T = TypeVar("T")
 
 PAGE: Final = 50_000
+
+
+AUTO_ADDED: Final = "auto-add: "
+"""How the platform names the tasks that auto-add policies create (P15); a step's id can't begin so."""
 
 
 class SetUpFault(OtaSimError):
@@ -40,11 +49,29 @@ class Stage:
         self.account_id = 0
         self.crew: Crew
         self.tasks: dict[str, int] = {}
+        self.starts_ms: dict[str, int] = {}
+        self.task_packages: dict[str, p.PackageFacts] = {}
+        self.untold: set[str] = set()  # steps whose task devices over MQTT are not told of
+        self.faults: dict[str, int] = {}
+        self.struck: dict[str, int] = {}
+        self.receiver: Receiver | None = None
+        self.auto_added: dict[int, TakenIn] = {}
         self.listener = listener
         self._offset_ms = 0
         self._journal_at = 0
         self.products: dict[str, str] = {}
-        self.packages: dict[tuple[str, str, str, int], api.Package] = {}
+        self.packages: dict[p.PackageFacts, api.Package] = {}
+        self._stack = contextlib.AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        """Nothing is set up before `set_up`."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close what the run listens with."""
+        await self._stack.aclose()
 
     def now_ms(self) -> int:
         """Read the account's clock as it is followed here."""
@@ -96,21 +123,57 @@ class Stage:
         jobs = await self.operator.jobs(self.tasks[step_id])
         self.roster.states[step_id] = {job.device_id: job.state for job in jobs}
 
-    async def jobs(self, step_id: str) -> dict[str, int]:
-        """Count the jobs of a step's task."""
-        return jobs_of(await self.operator.task(self.tasks[step_id]))
+    async def task(self, step_id: str) -> api.Task:
+        """Show a step's task."""
+        return await self.operator.task(self.tasks[step_id])
 
-    async def _register(self, fleet: p.FleetStart) -> list[api.Device]:
+    async def learn_auto_added(self) -> None:
+        """Learn of the tasks that auto-add policies have created, and where their one job stands."""
+        for task in await self.operator.tasks(self.account_id):
+            known = self.auto_added.get(task.task_id)
+            if not task.name.startswith(AUTO_ADDED) or (known is not None and known.has_ended):
+                continue
+            (job,) = await self.operator.jobs(task.task_id)
+            facts = next((f for f, pack in self.packages.items() if pack.package_id == task.package_id), None)
+            self.auto_added[task.task_id] = TakenIn(device_id=job.device_id, package=facts, state=job.state)
+
+    async def count_strikes(self) -> dict[str, int]:
+        """Count how often each injected fault has struck, those included that were taken off."""
+        counts = {fault.fault_id: fault.struck for fault in await self.operator.injected()}
+        for step_id, fault_id in self.faults.items():
+            if fault_id in counts:
+                self.struck[step_id] = counts[fault_id]
+        return dict(self.struck)
+
+    async def listen(self, *, passes: bool, failing: int) -> Receiver:
+        """Start a webhook of the run's own."""
+        receiver = Receiver(self.account_id, passes=passes, failing=failing)
+        self.receiver = await self._stack.enter_async_context(receiver)
+        return self.receiver
+
+    def place(self, facts: p.PackageFacts, device_ids: Sequence[int]) -> p.PackageFacts:
+        """Name the product of a package: unless it is said, that of the first device."""
+        if facts.product is not None:
+            return facts
+        members = self.roster.members
+        product = members[device_ids[0]].product if device_ids else self.play.products[0].name
+        return structs.replace(facts, product=product)
+
+    async def _register(self, fleet: p.FleetStart) -> list[Coming]:
         """Register a fleet, a page at a time; answers the devices that connect."""
         numbers = itertools.count(len(self.roster.members))
         waiting = (self.with_card(device, next(numbers)) for device in p.devices_of(fleet))
-        connecting: list[api.Device] = []
+        connecting: list[Coming] = []
         while page := list(itertools.islice(waiting, PAGE)):
             made = _sure("register devices", await self.operator.register(self.products[fleet.product], page))
             self.roster.enlist(
-                fleet.name, [self.member(device, fleet.product, connect=fleet.connect) for device in made]
+                fleet.name,
+                [
+                    self.member(device, fleet.product, connect=fleet.connect, flow=fleet.flow)
+                    for device in made
+                ],
             )
-            connecting += made if fleet.connect else []
+            connecting += [Coming(device, fleet.flow) for device in made] if fleet.connect else []
         return connecting
 
     def with_card(self, device: RegisterDevice, number: int) -> RegisterDevice:
@@ -120,13 +183,14 @@ class Stage:
         iccid, imsi = card_of(self.play.seed, number, 0)
         return structs.replace(device, iccid=iccid, imsi=imsi)
 
-    def member(self, device: api.Device, product: str, *, connect: bool) -> Member:
+    def member(self, device: api.Device, product: str, *, connect: bool, flow: p.Flow) -> Member:
         """Make a roster's entry of a device."""
         return Member(
             device_id=device.device_id,
             product=product,
             name=device.name,
             connect=connect,
+            flow=flow,
             f_version=device.f_version,
             s_version=device.s_version,
         )

@@ -59,6 +59,7 @@ def created(task: Task) -> Seen:
         deducted_free=task.deducted_free,
         left=task.left,
         jobs=jobs_of(task),
+        task_state=task.state,
     )
 
 

@@ -1,13 +1,13 @@
 """Waiting until the jobs of tasks have ended, or saying which have not and why."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from device_sim import FleetError, FleetFailed
 from platform_stub.protocol import operator as api
 from scenarios import play as p
-from scenarios.runner.actions import IDLE_S
+from scenarios.runner.actions_flow import IDLE_S
 from scenarios.runner.events import Progress
 from scenarios.runner.stage import Stage
 from scenarios.runner.standing import jobs_of
@@ -17,6 +17,8 @@ NAMED_MAX: Final = 5
 POLL_MS: Final = 2_000
 """How long one poll waits; between two it is seen whether the fleet still runs at all."""
 _OPEN: Final = frozenset({"pending", "downloading", "upgrading"})
+_ENDED: Final = frozenset({"stopped", "finished"})
+_IDLE: Final[Mapping[str, str]] = {"paused": "it is paused", "not_started": "it has not started"}
 
 
 async def settle(stage: Stage, step: p.PlayStep, step_ids: Sequence[str], wait_ms: int, ended: int) -> str:
@@ -28,7 +30,7 @@ async def settle(stage: Stage, step: p.PlayStep, step_ids: Sequence[str], wait_m
     for step_id in step_ids:
         task = await _wait_for_task(stage, step, step_id, deadline, ended)
         await stage.learn(step_id)
-        if task.state == "upgrading":
+        if task.state not in _ENDED:
             return _stuck(stage, step_id, task, wait_ms)
     try:
         await stage.crew.idle(IDLE_S)
@@ -52,7 +54,7 @@ async def _wait_for_task(
     while True:
         left_ms = max(0, int((deadline - time.monotonic()) * 1_000))
         task = await watch(stage.operator.task(task_id, min(left_ms, POLL_MS)), tell)
-        if task.state != "upgrading" or time.monotonic() >= deadline:
+        if task.state != "upgrading" or time.monotonic() >= deadline:  # one that can't run is not waited for
             return task
         await stage.crew.probe()
 
@@ -66,6 +68,8 @@ def _stuck(stage: Stage, step_id: str, task: api.Task, wait_ms: int) -> str:
         for device_id in still[:NAMED_MAX]
     )
     more = f"; and {len(still) - NAMED_MAX:,} more" if len(still) > NAMED_MAX else ""
+    if task.state in _IDLE:
+        return f"the jobs of {step_id} can't end: {_IDLE[task.state]} ({counts})"
     return (
         f"after {wait_ms / 1_000:g} s {len(still):,} of {task.device_count:,} jobs of {step_id} have not ended "
         f"({counts}): {named}{more}"

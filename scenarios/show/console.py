@@ -101,7 +101,8 @@ class ConsoleShow:
             for play in run.plays:
                 self._console.print(self._summed(play), soft_wrap=True, highlight=False)
             self._console.print()
-        flows = " and ".join(dict.fromkeys(play.flow for play in run.plays if play.flow)) or "none"
+        spoken = dict.fromkeys(flow for play in run.plays for flow in play.flow.split(", "))
+        flows = ", ".join(flow for flow in spoken if flow not in {"", "none"}) or "none"
         seeds = ", ".join(dict.fromkeys(str(play.seed) for play in run.plays)) or "-"
         facts = (f"ota-sim {run.version}", f"flow {flows}", f"{self._broker} broker", f"seed {seeds}")
         line = (DOT if self._symbols else DASH).join((*facts, seconds_text(run.seconds)))

@@ -74,12 +74,18 @@ def setting_text(play: PlayResult, between: str = DOT) -> str:
     """Spell what a play is played with."""
     devices = counted(play.devices, "device")
     if play.connected == play.devices and play.devices:
-        devices += " over MQTT"
+        devices += f" over {flows_text(play.flow)}"
     elif play.connected:
-        devices += f", {play.connected:,} of them over MQTT"
+        devices += f", {play.connected:,} of them over {flows_text(play.flow)}"
     elif play.devices:
         devices += ", none connected"
     return between.join((devices, f"{play.broker} broker", f"seed {play.seed}"))
+
+
+def flows_text(flows: str) -> str:
+    """Spell what devices speak, as in `MQTT, fuse and south`."""
+    names = flows.replace("mqtt", "MQTT").split(", ")
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def jobs_text(step: StepResult) -> str:

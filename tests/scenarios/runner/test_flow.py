@@ -110,6 +110,35 @@ async def test_devices_over_mqtt_are_taken_in_when_they_come_back():
     assert (result.flow, result.steps[-1].seen.auto_added) == ("mqtt, fuse", {"success": 3})
 
 
+async def test_a_device_over_mqtt_that_was_refused_asks_again_only_when_it_comes_back():
+    head = HEAD.replace(", loggers: {count: 2, flow: fuse}", "").replace(
+        "steps:", "account: {subscribe: false}\nsteps:"
+    )
+    result = await run(
+        """\
+  - {id: policy, auto_add: {kind: FOTA, target: "2"}}
+  - {id: back, reconnect: {devices: meters}, expect: {auto_added: {success: 0}}}
+  - {id: subscribe, subscribe: true, expect: {auto_added: {success: 0}, left: 3}}
+  - {id: again, reconnect: {devices: meters}, expect: {auto_added: {success: 3}, left: 0}}
+""",
+        head,
+    )
+    assert failures(result) == {}
+
+
+async def test_a_retry_is_pushed_too():
+    result = await run("""\
+  - {id: hook, set_webhook: {}}
+  - {id: faults, fail: {devices: loggers, step: 206}}
+  - {id: a, create_task: {kind: FOTA, target: "2", devices: loggers, notification: webhook}, expect: {jobs: {failed: 2}}}
+  - {id: off, set_webhook: {off: true}}
+  - {id: b, retry_task: {of: a}, expect: {reason: conflict}}
+  - {id: on, set_webhook: {}}
+  - {id: c, retry_task: {of: a}, expect: {jobs: {success: 2}, pushes: 1, deliveries: {delivered: 2}}}
+""")
+    assert failures(result) == {}
+
+
 PLANNED = """\
   - {id: a, create_task: {kind: FOTA, target: "2", devices: "meters[1]", start_in: 1h}, expect: {task_state: not_started}}
   - {id: b, pause_task: {of: a}, expect: {task_state: paused, jobs: {pending: 1}}}

@@ -14,6 +14,7 @@ from scenarios.runner.run import run_play
 HEAD = """\
 version: 1
 name: x
+wait: 10s
 clock: 2021-04-01T00:00:00+08:00
 policy: {{charging_date: {date}, free_devices: {free}, deduction_order: {order}, grandfathered_when: {when}}}
 account: {{subscribe: {subscribe}, top_up: 6, buy: 2}}
