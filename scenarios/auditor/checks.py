@@ -268,6 +268,7 @@ _JOBS: Final = (
     ),
 )
 
+# An answer of account 0 is to a call whose path names a task, a job or a device: the account is theirs.
 _ANSWERS: Final = (
     Check(
         "I7",
@@ -275,7 +276,7 @@ _ANSWERS: Final = (
             CASE WHEN t.task_id IS NULL THEN 'no such task' ELSE 'account ' || t.account_id END
         FROM (SELECT account_id, key, CASE WHEN json_valid(answer) THEN json_extract(answer, '$.task_id') END AS task_id
               FROM answers) a LEFT JOIN tasks t ON t.task_id = a.task_id
-        WHERE a.task_id IS NOT NULL AND t.account_id IS NOT a.account_id""",
+        WHERE a.task_id IS NOT NULL AND (t.task_id IS NULL OR a.account_id <> 0 AND t.account_id <> a.account_id)""",
     ),
 )
 

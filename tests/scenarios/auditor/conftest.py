@@ -17,6 +17,7 @@ def good_database(tmp_path_factory):
     _a_life_in_full(ledger)
     _a_late_reader_of_p3(ledger)
     ledger.conn.execute("INSERT INTO answers VALUES (1, 'tasks', 'k', '', 201, '{\"task_id\":2}')")
+    ledger.conn.execute("INSERT INTO answers VALUES (0, 'pause', 'k', '', 200, '{\"task_id\":2}')")
     ledger.conn.execute("INSERT INTO answers VALUES (1, 'top-ups', 'k', '', 201, 'no json')")
     ledger.close()
     return ledger.path

@@ -93,6 +93,7 @@ SPOILT = [
     # I7
     (["UPDATE answers SET answer = '{\"task_id\":99}' WHERE call = 'tasks'"], {"I7"}, "account 1, key k"),
     (["UPDATE answers SET answer = '{\"task_id\":6}' WHERE call = 'tasks'"], {"I7"}, "account 1, key k"),
+    (["UPDATE answers SET answer = '{\"task_id\":99}' WHERE call = 'pause'"], {"I7"}, "account 0, key k"),
     (["INSERT INTO job_tokens VALUES ('ota_x', 99, 3, 0)"], {"I7"}, "token of job 99"),
     (["INSERT INTO job_tokens VALUES ('ota_x', 14, 4, 0)"], {"I7"}, "token of job 14"),
     (["UPDATE tasks SET notification = 'webhook' WHERE task_id = 5"], {"I7"}, "task 5"),
