@@ -24,9 +24,12 @@ PROFILE = Profile(chunk_bytes=8192)
 class Peer:
     """The far end's process."""
 
-    def __init__(self, kind, count, *size_bytes):
+    def __init__(self, kind, count, *size_bytes, folder=None):
         command = [sys.executable, "-m", "bench.peer", kind, str(count), *map(str, size_bytes)]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        environment = os.environ if folder is None else os.environ | {"TMPDIR": folder}
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+        )
         ready = json.loads(self.process.stdout.readline())
         self.endpoint = Endpoint(http_address=tuple(ready["http"]), mqtt_address=tuple(ready["mqtt"]))
         self.identities = [Identity(**device) for device in ready["devices"]]

@@ -26,7 +26,7 @@ from platform_stub.broker.limits import STRICT, Limits
 from platform_stub.broker.port import Broker, bind_fault
 from platform_stub.protocol.errors import EnvironmentFault, UsageFault
 from platform_stub.service.platform import Platform
-from platform_stub.service.ports import Uplink
+from platform_stub.service.ports import AccessLog, Uplink
 from platform_stub.store.engine import DATABASE_NAME, open_store
 
 BROKERS: Final = ("embedded", "amqtt")
@@ -45,7 +45,7 @@ class Stub:
 
     `http` and `mqtt` are (host, port), port 0 for any free one. Devices may come from anywhere; the operator's API
     answers this machine only, whatever HTTP listens on. `strict` takes the documentation's narrower reading.
-    `limits` is how long HTTP waits for a peer.
+    `limits` is how long HTTP waits for a peer. `log` is told what devices do: `access_log.LineLog` writes it down.
     EnvironmentFault: a port is taken, or the folder is in use, foreign or damaged.
     """
 
@@ -59,6 +59,7 @@ class Stub:
         strict: bool = False,
         limits: HttpLimits = LIMITS,
         real_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        log: AccessLog | None = None,
     ) -> None:
         if broker not in BROKERS:
             raise UsageFault(f"no broker is named {broker!r}; there are {', '.join(BROKERS)}")
@@ -68,7 +69,7 @@ class Stub:
                     f"{what} on {host}:{port}: a host and a port from 0 to {PORT_MAX} are wanted"
                 )
         self._http, self._mqtt, self._data, self.broker_name = http, mqtt, data, broker
-        self._real_ms, self._strict, self._limits = real_ms, strict, limits
+        self._real_ms, self._strict, self._limits, self._log = real_ms, strict, limits, log
         self._stack = contextlib.AsyncExitStack()
         self.platform: Platform
         self.broker: Broker
@@ -108,10 +109,10 @@ class Stub:
         store = open_store(folder)
         self._stack.callback(store.close)
         self.database = folder / DATABASE_NAME
-        self.platform = Platform(store, self._real_ms, strict=self._strict)
+        self.platform = Platform(store, self._real_ms, strict=self._strict, log=self._log)
         self._stack.push_async_callback(self.platform.close)
         limits = STRICT if self._strict else Limits()
-        self.broker = _make_broker(self.broker_name, self.platform.uplink, *self._mqtt, limits)
+        self.broker = _make_broker(self.broker_name, self.platform.uplink, self._mqtt, limits, self._log)
         self.platform.attach(self.broker)
         await self.broker.start()
         self._stack.push_async_callback(self.broker.stop)
@@ -141,9 +142,12 @@ class Stub:
         self.http_address = (bound_host, bound_port)
 
 
-def _make_broker(name: BrokerName, uplink: Uplink, host: str, port: int, limits: Limits) -> Broker:
+def _make_broker(
+    name: BrokerName, uplink: Uplink, address: Address, limits: Limits, log: AccessLog | None
+) -> Broker:
+    host, port = address
     if name == "embedded":
-        return EmbeddedBroker(uplink, host, port, limits)
+        return EmbeddedBroker(uplink, host, port, limits, log=log)
     from platform_stub.broker.amqtt_broker import AmqttBroker  # noqa: PLC0415 - amqtt is an extra
 
     return AmqttBroker(uplink, host, port, limits)

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from platform_stub.api.call import Call, Refused, answer, take
+from platform_stub.api.call import Call, Rejected, answer, take
 from platform_stub.api.openapi import document
 from platform_stub.api.operation import Operation
 from platform_stub.api.operations import OPERATIONS
@@ -46,8 +46,8 @@ def _handler(platform: Platform, operation: Operation) -> "web._Handler":  # typ
             _check_query(request, operation)
             call = await take(request, platform)
             outcome = _answered_before(call) or await operation.run(call)
-        except Refused as refused:
-            return answer(refused.rejection, 0)
+        except Rejected as rejected:
+            return answer(rejected.rejection, 0)
         except web.HTTPRequestEntityTooLarge:
             message = f"the body is larger than {BODY_MAX_BYTES} bytes"
             return answer(Rejection(code=ErrorCode.MALFORMED, message=message), 0)
@@ -70,7 +70,7 @@ def _check_query(request: web.Request, operation: Operation) -> None:
             there = (
                 f"there are {', '.join(known)}, each once" if known else "this call takes no query parameters"
             )
-            raise Refused(malformed(f"query {name[:40]!r}: {there}"))
+            raise Rejected(malformed(f"query {name[:40]!r}: {there}"))
 
 
 def _answered_before(call: Call) -> Done | Rejection | None:
@@ -85,7 +85,7 @@ def _guard(request: web.Request) -> None:
     peer = _host_of(request, "peername")
     if not _is_loopback(peer) and (not peer or peer != here):
         message = f"{peer or 'the peer'} is not this machine; the operator API answers this machine only"
-        raise Refused(Rejection(code=ErrorCode.FORBIDDEN, message=message))
+        raise Rejected(Rejection(code=ErrorCode.FORBIDDEN, message=message))
     for header, text in (("Host", "//" + request.host), ("Origin", request.headers.get("Origin", ""))):
         if header == "Origin" and not text:
             continue
@@ -96,7 +96,7 @@ def _guard(request: web.Request) -> None:
         if name not in _LOCAL and name != here:
             shown = text.removeprefix("//")[:80]
             message = f"{header} {shown!r} is not this machine; name 127.0.0.1, localhost or the address it listens at"
-            raise Refused(Rejection(code=ErrorCode.FORBIDDEN, message=message))
+            raise Rejected(Rejection(code=ErrorCode.FORBIDDEN, message=message))
 
 
 def _host_of(request: web.Request, end: str) -> str:
@@ -116,8 +116,8 @@ def _is_loopback(host: str) -> bool:
 async def _openapi(request: web.Request) -> web.Response:
     try:
         _guard(request)
-    except Refused as refused:
-        return answer(refused.rejection, 0)  # type: ignore[return-value]
+    except Rejected as rejected:
+        return answer(rejected.rejection, 0)  # type: ignore[return-value]
     return web.Response(body=document(), content_type="application/json")
 
 

@@ -14,6 +14,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import ContentEncodingError
 
 from platform_stub.protocol.operator import ErrorBody, ErrorCode
+from platform_stub.protocol.wording import word_mistake
 from platform_stub.service.answers import Rejection, malformed
 from platform_stub.service.idempotency import Done, RequestKey
 from platform_stub.service.platform import Platform
@@ -37,8 +38,8 @@ _CONFLICT: Final = 409
 _JSON: Final = "application/json"
 
 
-class Refused(Exception):
-    """The request can't be read; carries the answer."""
+class Rejected(Exception):
+    """The request can't be read, or is not for this machine; carries the answer."""
 
     def __init__(self, rejection: Rejection) -> None:
         super().__init__(rejection.message)
@@ -61,7 +62,7 @@ class Call:
         """Read a number from the path."""
         text = self.path[name]
         if not (text.isascii() and text.isdecimal()) or len(text) > 18 or text != str(int(text)):  # noqa: PLR2004 - fits 64 bits
-            raise Refused(Rejection(code=ErrorCode.NOT_FOUND, message=f"there is no {name} {text[:40]!r}"))
+            raise Rejected(Rejection(code=ErrorCode.NOT_FOUND, message=f"there is no {name} {text[:40]!r}"))
         return int(text)
 
     def number(self, name: str, default: int, most: int) -> int:
@@ -70,7 +71,7 @@ class Call:
         if text is None:
             return default
         if not (text.isascii() and text.isdecimal()) or len(text) > 18 or int(text) > most:  # noqa: PLR2004
-            raise Refused(malformed(f"query {name}: a number from 0 to {most} is wanted, not {text[:40]!r}"))
+            raise Rejected(malformed(f"query {name}: a number from 0 to {most} is wanted, not {text[:40]!r}"))
         return int(text)
 
     def limit(self) -> int:
@@ -82,7 +83,8 @@ class Call:
         try:
             return msgspec.json.decode(self.body or b"{}", type=kind)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
-            raise Refused(malformed(f"body: {exc}")) from exc
+            said = word_mistake(exc, kind) if isinstance(exc, msgspec.DecodeError) else str(exc)
+            raise Rejected(malformed(f"body: {said}")) from exc
 
 
 async def take(request: web.Request, platform: Platform) -> Call:
@@ -90,7 +92,7 @@ async def take(request: web.Request, platform: Platform) -> Call:
     try:
         body = await request.read()
     except (ConnectionResetError, web.RequestPayloadError, ContentEncodingError) as exc:
-        raise Refused(malformed(f"body: it ended early or can't be decoded ({exc})")) from exc
+        raise Rejected(malformed(f"body: it ended early or can't be decoded ({exc})")) from exc
     return Call(
         platform=platform,
         path=request.match_info,
@@ -107,7 +109,7 @@ def _request_key(request: web.Request, body: bytes) -> RequestKey | None:
     if text is None or request.method != "POST":
         return None
     if not 0 < len(text) <= KEY_MAX_CHARS or not text.isprintable():
-        raise Refused(malformed(f"Idempotency-Key: 1 to {KEY_MAX_CHARS} printable characters are wanted"))
+        raise Rejected(malformed(f"Idempotency-Key: 1 to {KEY_MAX_CHARS} printable characters are wanted"))
     account = request.match_info.get("account", "0")
     digest = hashlib.sha256(request.query_string.encode() + b"\n" + body).hexdigest()
     return RequestKey(

@@ -17,20 +17,20 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import HttpVersion11, RawRequestMessage, StreamWriter
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
+from platform_stub.api.access_lines import write_call, write_end, write_unread
 from platform_stub.api.body import Slow, read_body
 from platform_stub.api.device_http import Found
 from platform_stub.api.device_request import DeviceRequest
 from platform_stub.api.reply import Body, Reply, unreadable
 from platform_stub.api.south import REQUESTS_MAX
 from platform_stub.api.target import Target, read_target
-from platform_stub.api.unread import Unread
+from platform_stub.api.unread import Unread, has_bare_lf
 from platform_stub.protocol.calls import Generation
+from platform_stub.service.contents import SLICE_MAX_BYTES
+from platform_stub.store.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from platform_stub.api.http_server import HttpServer
-
-SLICE_BYTES: Final = 262_144
-"""A download is handed to the socket in slices of this size: more than one is never buffered."""
 
 _OPENING_BYTES: Final = 1_024
 _TEXT_MAX: Final = 100
@@ -56,6 +56,7 @@ class Connection(web.RequestHandler):
         "_opening",
         "_served",
         "_since_s",
+        "local",
     )
 
     def __init__(self, http: "HttpServer", **options: Any) -> None:
@@ -67,6 +68,7 @@ class Connection(web.RequestHandler):
         self._head_since_s: float | None = None
         self._head_bytes = 0
         self._opening = b""
+        self.local = ""  # HOST:PORT that the peer reached the stub by
         self._is_deaf = self._is_half_closed = self._is_lingering = self._is_serving = False
         self._answered = self._served = 0
         self._since_s = self._moved_s = self._loop.time()
@@ -102,7 +104,8 @@ class Connection(web.RequestHandler):
         if not self._incoming.is_eof():  # the error is inside a body, whose reader would wait for ever
             self._incoming.set_exception(web.RequestPayloadError(message.message))
         line = message.message.partition("\n")[0].strip(" :")
-        self._give_up(message.status, f"not an HTTP request: {line}"[:_TEXT_MAX])
+        why = "lines end in CRLF" if has_bare_lf(self._opening) else line
+        self._give_up(message.status, f"not an HTTP request: {why}"[:_TEXT_MAX])
 
     def _give_up(self, status: int, text: str) -> None:
         """Queue a request that will not be read any further."""
@@ -155,17 +158,19 @@ class Connection(web.RequestHandler):
         limits = self._http.limits
         if self._is_lingering:
             if now_s - self._since_s >= limits.linger_s:
-                self._drop()
+                self._drop()  # it was told why, and does not leave
         elif self._is_serving:
             self._sweep_exchange(now_s)
         elif self._head_since_s is not None:
             if now_s - self._head_since_s >= limits.head_s:
                 self._give_up(HTTPStatus.REQUEST_TIMEOUT, "the head took too long")
         elif now_s - self._since_s >= (limits.keepalive_s if self._served else limits.idle_s):
-            self._drop()
+            self._drop(f"idle for {now_s - self._since_s:.0f} s")
 
-    def _drop(self) -> None:
+    def _drop(self, why: str = "") -> None:
         """End now, whether or not the peer takes what is still in the buffer."""
+        if why and self._http.devices.log is not None:
+            write_end(self._http.devices.log, self._peer(), why)
         transport = self.transport
         self.force_close()
         if transport is not None:
@@ -180,7 +185,7 @@ class Connection(web.RequestHandler):
             if left != self._answer_left:
                 self._answer_left, self._moved_s = left, now_s
             elif now_s - self._moved_s >= self._http.limits.answer_s:
-                self._drop()
+                self._drop(f"its answer was not taken for {now_s - self._moved_s:.0f} s")
 
     # Request by request.
 
@@ -188,7 +193,11 @@ class Connection(web.RequestHandler):
         """Serve requests in their order until one is the last."""
         try:
             while not (self._force_close or self._close):
-                if not self._messages and not await self._next():
+                if self._messages:
+                    await asyncio.sleep(0)  # who sends many requests at once takes turns with everybody else
+                elif not await self._next():
+                    break
+                if self.transport is None or self.transport.is_closing():
                     break
                 message, payload = self._messages.popleft()
                 self._free_slot()
@@ -198,7 +207,7 @@ class Connection(web.RequestHandler):
                 if is_last:
                     break
             await self._end()
-        except ConnectionError:
+        except (ConnectionError, StoreUnavailable):  # the latter in the middle of a download
             self.force_close()
         except Exception:
             self.force_close()
@@ -226,6 +235,8 @@ class Connection(web.RequestHandler):
         """Answer one request; True when it is the connection's last."""
         if not isinstance(message, RawRequestMessage):
             assert isinstance(message, Unread)
+            if self._http.devices.log is not None:
+                write_unread(self._http.devices.log, message, self._peer())
             await self._send(unreadable(message.generation, message.status, message.text), closes=True)
             return True
         target = read_target(message.path)
@@ -250,11 +261,12 @@ class Connection(web.RequestHandler):
         await self._wait_until_gone()
         self.force_close()
 
-    async def _wait_until_gone(self) -> None:
+    async def _wait_until_gone(self, limit_s: float | None = None) -> None:
+        """Wait until the peer leaves or says no more, or the time is over."""
         if self.transport is None or self._is_half_closed or self._close:
             return
         self._gone = self._loop.create_future()
-        await self._gone
+        await asyncio.wait([self._gone], timeout=limit_s)
 
     # The operator's side, as aiohttp does it.
 
@@ -284,6 +296,7 @@ class Connection(web.RequestHandler):
         found = self._http.devices.find(target, message.method)
         if isinstance(found, Reply):
             reply = found
+            self._write_down(message, target, reply)
         else:
             reply = await self._call(found, message, payload, target)
             self._served += reply.status < HTTPStatus.BAD_REQUEST
@@ -300,6 +313,7 @@ class Connection(web.RequestHandler):
             most = self._http.limits.body_max_bytes
             read = await read_body(message, payload, found.dialect.generation, most, self.transport)
             if isinstance(read, Reply):
+                self._write_down(message, target, read)
                 return read
             body = read
         request = DeviceRequest(
@@ -309,15 +323,32 @@ class Connection(web.RequestHandler):
             authorization=headers.get("Authorization", ""),
             range=headers.get("Range"),
             body=body,
-            local=self._http.local,
+            local=self.local,
         )
-        return await self._http.devices.answer(found, request)
+        reply = await self._http.devices.answer(found, request)
+        if self._http.devices.log is not None:
+            self._write_down(message, target, reply, request)
+        return reply
+
+    def _write_down(
+        self, message: RawRequestMessage, target: Target, reply: Reply, request: DeviceRequest | None = None
+    ) -> None:
+        log = self._http.devices.log
+        if log is not None:
+            write_call(log, message, target, reply, request=request, peer=self._peer())
+
+    def _peer(self) -> str:
+        """Give the peer's address; "-" when it is gone."""
+        address = None if self.transport is None else self.transport.get_extra_info("peername")
+        return "-" if address is None else f"{address[0]}:{address[1]}"
 
     async def _send(self, reply: Reply, message: RawRequestMessage | None = None, *, closes: bool) -> bool:
         """Send a reply; True when it is the connection's last."""
         if reply.is_silent:
             await self._wait_until_gone()
             return True
+        if reply.delay_s:
+            await self._wait_until_gone(reply.delay_s)
         is_old = message is not None and message.version < HttpVersion11
         closes = closes or (is_old and bool(reply.chunk))
         head = reply.head(self._http.devices.real_ms(), closes=closes, is_http_1_0=is_old)
@@ -338,10 +369,10 @@ class Connection(web.RequestHandler):
             transport.write(head + body if body else head)
         else:
             transport.write(head)
-            for at in range(0, len(body), SLICE_BYTES):
+            for at in range(0, len(body), SLICE_MAX_BYTES):
                 if self._paused:
                     await self._drain_helper()
-                transport.write(body[at : at + SLICE_BYTES])
+                transport.write(body[at : at + SLICE_MAX_BYTES])
         if self._paused:
             self._moved_s = self._loop.time()
             await self._drain_helper()

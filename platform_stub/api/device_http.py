@@ -6,7 +6,6 @@ caller is known: `status` and `code` are answered instead of the call; the other
 that has been carried out. Source: onenet-protocol, sections 1, 2 and 4.
 """
 
-import asyncio
 import logging
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -23,6 +22,7 @@ from platform_stub.protocol.calls import DOWNLOAD_BODY, CallRefusal, Generation
 from platform_stub.protocol.codes import OtaErrno
 from platform_stub.protocol.operator import InjectFault
 from platform_stub.service.device_calls import Caller, Refused
+from platform_stub.service.injection import Strike
 from platform_stub.service.platform import Platform
 from platform_stub.store.errors import StoreUnavailable
 from platform_stub.store.owners import account_of_device, account_of_product
@@ -53,6 +53,7 @@ class DeviceHttp:
         self._platform = platform
         self._calls = platform.device_calls
         self._injection = platform.injection
+        self.log = platform.log
 
     def real_ms(self) -> int:
         """Read the real clock: the `Date` of replies to whom no account is known."""
@@ -78,10 +79,8 @@ class DeviceHttp:
         dialect, route = found
         try:
             return await self._answer(dialect, route, request)
-        except Unfit as unfit:
-            return self._refuse(dialect, route, request, unfit.refused)
-        except StoreUnavailable:
-            return self._refuse(dialect, route, request, Refused(CallRefusal.UNAVAILABLE))
+        except (Unfit, StoreUnavailable) as fault:
+            return self._refuse(dialect, route, request, _refused(fault))
         except Exception:  # noqa: BLE001 - logged with its traceback; the device gets its generation's internal error
             _log.exception("%s %s", request.method, request.tail)
             refuse = dialect.refuse_download if route.is_download else dialect.refuse
@@ -97,25 +96,36 @@ class DeviceHttp:
             return self._refuse(dialect, route, request, caller)
         request.caller = caller
         if not self._injection.is_empty:
-            fault = self._injection.pick(
+            strike = self._injection.pick(
                 route.call, dialect.generation.value, caller.device_id, caller.product_id
             )
-            if fault is not None:
-                return await self._go_wrong(fault, dialect, route, request)
+            if strike is not None:
+                return await self._go_wrong(strike, dialect, route, request)
         return await route.run(self._calls, dialect, request)
 
     async def _go_wrong(
-        self, fault: InjectFault, dialect: Dialect, route: Route, request: DeviceRequest
+        self, strike: Strike, dialect: Dialect, route: Route, request: DeviceRequest
     ) -> Reply:
-        if fault.status is not None or fault.code is not None:
+        fault = strike.rule
+        is_answered = fault.status is not None or fault.code is not None
+        if is_answered:
             reply = _wrong_answer(fault, dialect, route, request.caller)
         else:
             request.spoils_md5 = fault.wrong_md5
-            reply = await route.run(self._calls, dialect, request)
-        reply.cut_at_bytes = fault.cut_at_bytes
+            try:
+                reply = await route.run(self._calls, dialect, request)
+            except (Unfit, StoreUnavailable) as exc:
+                reply = self._refuse(dialect, route, request, _refused(exc))
+        is_spoilt = fault.wrong_md5 and not is_answered and not request.spoils_md5
+        if fault.cut_at_bytes is not None and fault.cut_at_bytes < len(reply.payload(is_http_1_0=False)):
+            reply.cut_at_bytes = fault.cut_at_bytes
         reply.is_silent = fault.silent
-        if fault.delay_ms:
-            await asyncio.sleep(fault.delay_ms / 1000)
+        is_cut = reply.cut_at_bytes is not None
+        if is_answered or is_spoilt or is_cut or fault.silent or fault.delay_ms:
+            reply.note = f"injected fault {strike.fault.fault_id}" + (f"; {reply.note}" if reply.note else "")
+        else:
+            strike.miss()
+        reply.delay_s = fault.delay_ms / 1000
         return reply
 
     def _refuse(self, dialect: Dialect, route: Route, request: DeviceRequest, refused: Refused) -> Reply:
@@ -145,6 +155,10 @@ class DeviceHttp:
                 return None
 
 
+def _refused(fault: Unfit | StoreUnavailable) -> Refused:
+    return fault.refused if isinstance(fault, Unfit) else Refused(CallRefusal.UNAVAILABLE)
+
+
 def _wrong_answer(fault: InjectFault, dialect: Dialect, route: Route, caller: Caller) -> Reply:
     """Spell the status and code that someone asked for."""
     status = fault.status or HTTPStatus.OK
@@ -153,5 +167,8 @@ def _wrong_answer(fault: InjectFault, dialect: Dialect, route: Route, caller: Ca
         if fault.code is not None:
             errno, body = fault.code, str(fault.code)[:1].encode()
         return dialect.fail_download(errno, body, status, caller.now_ms)
+    text = None if fault.code is None else dialect.text_of(fault.code, caller.now_ms)
     code = dialect.table[CallRefusal.UNAVAILABLE].code if fault.code is None else fault.code
-    return json_reply(dialect.envelope(code, "injected fault", None), status=status, now_ms=caller.now_ms)
+    return json_reply(
+        dialect.envelope(code, text or "injected fault", None), status=status, now_ms=caller.now_ms
+    )

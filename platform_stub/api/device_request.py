@@ -18,7 +18,6 @@ from platform_stub.service.device_calls import Caller, Refused
 
 PRODUCT_ID: Final = re.compile(r"[A-Za-z0-9]{1,32}", re.ASCII)
 DEVICE_NAME: Final = re.compile(r"[A-Za-z0-9_\-]{1,64}", re.ASCII)
-JOB_TOKEN: Final = re.compile(r"[A-Za-z0-9_]{1,64}", re.ASCII)
 _VERSION: Final = re.compile(r"[A-Za-z0-9_.\-]{1,20}", re.ASCII)
 _NUMBER: Final = re.compile(r"[0-9]{1,18}", re.ASCII)  # fits 64 bits
 
@@ -51,7 +50,10 @@ _DECODER: Final = msgspec.json.Decoder(_Fields)
 
 
 class DeviceRequest:
-    """One request. `tail` is what follows the generation's base path; `local` is the address it came in by."""
+    """One request. `tail` is what follows the generation's base path; `local` is the address it came in by.
+
+    `spoils_md5`: a wrong digest is to be given, and has not been yet.
+    """
 
     __slots__ = (
         "_query",

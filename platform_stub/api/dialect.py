@@ -15,7 +15,7 @@ from platform_stub.api.reply import BINARY_LINE, SUCCESS, Envelope, Reply, json_
 from platform_stub.protocol.calls import DOWNLOAD_BODY, OTA_ERRNO, CallRefusal, Generation, Said
 from platform_stub.protocol.codes import OtaErrno
 from platform_stub.protocol.ranges import content_range, parse_range
-from platform_stub.service.device_calls import Granted, Refused
+from platform_stub.service.device_calls import PackageFile, Refused
 
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._\-]", re.ASCII)
 _FILE_NAME_MAX: Final = 64
@@ -41,22 +41,33 @@ class Dialect:
     def refuse(self, refused: Refused, now_ms: int | None) -> Reply:
         """Say no: HTTP 200, as on business errors, but for a store that could not commit (503)."""
         code, text = self.table[refused.why]
-        return json_reply(
+        reply = json_reply(
             self.envelope(code, refused.text or text, None), status=status_of(refused), now_ms=now_ms
         )
+        reply.note = refused.note
+        return reply
 
-    def give(self, granted: Granted, asked_range: str | None, now_ms: int) -> Reply:
+    def text_of(self, code: int, now_ms: int) -> str | None:
+        """Find the text that goes with a number: the table's first; None when the generation has no such number."""
+        if code == 0:
+            return SUCCESS
+        for said in self.table.values():
+            if said.code == code:
+                return said.text.format(expire=now_ms // 1000, now=now_ms // 1000)
+        return None
+
+    def give(self, file: PackageFile, asked_range: str | None, now_ms: int) -> Reply:
         """Answer a download with the bytes that were asked for."""
-        size = len(granted.content)
+        size = len(file.content)
         part = parse_range(asked_range, size)
         lines = b'%bContent-Length: %d\r\nContent-Disposition: attachment; filename="%b"\r\n' % (
             BINARY_LINE,
             part.stop - part.start,
-            _file_name(granted.file_name),
+            _file_name(file.file_name),
         )
         if self.names_errno:
             lines += b"Ota-Errno: 0\r\n"
-        body = memoryview(granted.content)
+        body = file.content
         if part.is_whole:
             return Reply(lines=lines, body=body, now_ms=now_ms)
         lines += f"Content-Range: {content_range(part.start, part.stop, size)}\r\n".encode()
@@ -66,7 +77,9 @@ class Dialect:
         """Answer a download that is refused."""
         errno = OTA_ERRNO.get(refused.why, OtaErrno.FILE)
         body = DOWNLOAD_BODY.get(refused.why, b"5")
-        return self.fail_download(int(errno), body, status_of(refused), now_ms)
+        reply = self.fail_download(int(errno), body, status_of(refused), now_ms)
+        reply.note = refused.note or refused.why.name.lower().replace("_", " ")
+        return reply
 
     def fail_download(self, errno: int, body: bytes, status: int, now_ms: int | None) -> Reply:
         """Spell a failed download."""

@@ -1,6 +1,6 @@
 """How long a connection may keep the stub waiting, and how much it may send; seconds and bytes.
 
-What they are held to, `Connection.sweep` sees. Source: issue text, and onenet-protocol, section 6.
+What they are held to, `Connection.sweep` sees. The figures are ours; what devices send: onenet-protocol, section 6.
 """
 
 from dataclasses import dataclass

@@ -22,7 +22,6 @@ class HttpServer(web.Server):
         super().__init__(made.request_handler, request_factory=made.request_factory)
         self.devices = devices
         self.limits = limits
-        self.local = ""
         self._options = options
         self._sweeper: asyncio.TimerHandle | None = None
 
@@ -35,9 +34,7 @@ class HttpServer(web.Server):
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
         """Keep a connection; the first one starts the sweep."""
         super().connection_made(handler, transport)
-        if not self.local:
-            host, port = transport.get_extra_info("sockname")[:2]
-            self.local = f"{host}:{port}"
+        cast("Connection", handler).local = _spell(transport.get_extra_info("sockname"))
         if self._sweeper is None:
             self._sweeper = self._loop.call_later(SWEEP_S, self._sweep_on)
 
@@ -55,6 +52,12 @@ class HttpServer(web.Server):
         if self._sweeper is not None:
             self._sweeper.cancel()
         await super().shutdown(timeout)
+
+
+def _spell(address: tuple[Any, ...]) -> str:
+    """Spell a socket's address as HOST:PORT."""
+    host, port = str(address[0]).removeprefix("::ffff:"), address[1]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 class HttpRunner(web.AppRunner):

@@ -12,7 +12,7 @@ from platform_stub.api.dialect import Dialect
 from platform_stub.api.reply import Reply
 from platform_stub.api.route import Route, RouteTable
 from platform_stub.protocol.calls import CallRefusal
-from platform_stub.service.device_calls import Caller, DeviceCalls, Granted, Offer, Refused
+from platform_stub.service.device_calls import Caller, DeviceCalls, Offer, PackageFile, Refused
 from platform_stub.service.injection import spoil_md5
 
 _TID_AT: Final = 2
@@ -98,8 +98,8 @@ async def job_state(calls: DeviceCalls, dialect: Dialect, request: DeviceRequest
 async def download(calls: DeviceCalls, dialect: Dialect, request: DeviceRequest) -> Reply:
     """Give out the package."""
     tid = read_tid(request.tail[_TID_AT])
-    granted = _NOT_FOUND if tid is None else await calls.open_download(request.caller, tid)
-    return close_download(dialect, request, granted)
+    found = _NOT_FOUND if tid is None else await calls.open_download(request.caller, tid)
+    return close_download(dialect, request, found)
 
 
 async def report_step(calls: DeviceCalls, dialect: Dialect, request: DeviceRequest) -> Reply:
@@ -115,17 +115,20 @@ def close_call(dialect: Dialect, request: DeviceRequest, refused: Refused | None
     return dialect.accept(now_ms) if refused is None else dialect.refuse(refused, now_ms)
 
 
-def close_download(dialect: Dialect, request: DeviceRequest, granted: Granted | Refused) -> Reply:
+def close_download(dialect: Dialect, request: DeviceRequest, found: PackageFile | Refused) -> Reply:
     """Answer a download."""
     now_ms = request.caller.now_ms
-    if isinstance(granted, Refused):
-        return dialect.refuse_download(granted, now_ms)
-    return dialect.give(granted, request.range, now_ms)
+    if isinstance(found, Refused):
+        return dialect.refuse_download(found, now_ms)
+    return dialect.give(found, request.range, now_ms)
 
 
 def md5_of(offer: Offer, request: DeviceRequest) -> str:
-    """Give the package's digest, or a wrong one where someone asked for that."""
-    return spoil_md5(offer.md5) if request.spoils_md5 else offer.md5
+    """Give the package's digest, or a wrong one where someone asked for that: then it is spoilt, once."""
+    if not request.spoils_md5:
+        return offer.md5
+    request.spoils_md5 = False
+    return spoil_md5(offer.md5)
 
 
 def type_of(offer: Offer) -> int:

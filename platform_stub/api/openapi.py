@@ -57,7 +57,9 @@ def _operation(op: Operation, by_type: dict[type, dict[str, Any]]) -> dict[str, 
     if parameters := _parameters(op):
         described["parameters"] = parameters
     if op.body is not None or op.media != ("application/json",):
-        schema = {} if op.body is None else by_type[op.body]
+        schema: dict[str, Any] = {} if op.body is None else by_type[op.body]
+        if op.is_list_too:
+            schema = {"oneOf": [schema, {"type": "array", "minItems": 1, "items": schema}]}
         described["requestBody"] = {
             "content": {
                 media: {"schema": schema if media == "application/json" else {}} for media in op.media

@@ -4,9 +4,9 @@ The rows themselves stand in `operations`, `webhook_operations` and `injection_o
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from aiohttp import web
@@ -26,11 +26,12 @@ CREATED: Final = HTTPStatus.CREATED
 CURSOR_MAX: Final = 2**62
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Operation:
     """A row of the table. `path` holds `{account}`, `{device}` ...; `query` names what the query may hold.
 
-    `query_type` describes the query where it is more than a page's bounds.
+    `query_type` describes the query where it is more than a page's bounds; with `is_list_too` the body may be a list
+    of what it else is one of.
     """
 
     method: str
@@ -38,18 +39,13 @@ class Operation:
     summary: str
     answer: type[msgspec.Struct]
     run: Run
+    _: KW_ONLY
     body: type[msgspec.Struct] | None = None
+    is_list_too: bool = False
     status: int = HTTPStatus.OK
     query: tuple[str, ...] = ()
     query_type: type[msgspec.Struct] | None = None
     media: tuple[str, ...] = ("application/json",)
-
-
-def operation(
-    method: str, path: str, summary: str, answer: type[msgspec.Struct], run: Run, **more: Any
-) -> Operation:
-    """Write a row; `more` are the fields of `Operation` that have a default."""
-    return Operation(method=method, path=path, summary=summary, answer=answer, run=run, **more)
 
 
 def writes(

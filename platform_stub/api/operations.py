@@ -22,7 +22,6 @@ from platform_stub.api.operation import (
     Operation,
     Outcome,
     Run,
-    operation,
     reads,
     writes,
 )
@@ -30,32 +29,17 @@ from platform_stub.api.registration import read_devices
 from platform_stub.protocol import operator as api
 from platform_stub.protocol.codes import JobState, UpdateKind
 from platform_stub.protocol.messages import Version
+from platform_stub.protocol.wording import text, word_mistake
 from platform_stub.rules import events as ev
 from platform_stub.service import accounts, catalogue, life, tasks
 from platform_stub.service.answers import Rejection, malformed, not_found
 from platform_stub.service.writer import Tx
 from platform_stub.store import accounts as account_rows
 from platform_stub.store import devices as device_rows
-from platform_stub.store import packages as package_rows
-from platform_stub.store import tasks as task_rows
 
-LARGE_DEVICES: Final = 5_000
-"""From here on a transaction runs in a thread (decision 3)."""
 LARGE_BYTES: Final = 1_000_000
 WAIT_MAX_MS: Final = 60_000
 CSV_COLUMNS: Final = ("device_id", "product_id", "name", "key", "iccid", "imsi", "f_version", "s_version")
-
-
-class AccountList(msgspec.Struct, frozen=True, kw_only=True):
-    """All accounts, by ascending id."""
-
-    accounts: list[api.Account]
-
-
-class ProductList(msgspec.Struct, frozen=True, kw_only=True):
-    """All products of an account."""
-
-    products: list[api.Product]
 
 
 def _has_large_body(call: Call) -> bool:
@@ -64,15 +48,13 @@ def _has_large_body(call: Call) -> bool:
 
 def _may_end_hold(call: Call) -> bool:
     """Whether arrears hold the account's pending jobs: all their deadlines move when that ends (P10)."""
-    account_id = call.id("account")
-    account = call.platform.read(lambda conn: account_rows.load(conn, account_id))
-    return account is not None and account.ledger.holds_pending(call.platform.account_now(account_id))
+    account_id, real_ms = call.id("account"), call.platform.real_ms()
+    return call.platform.read(lambda conn: accounts.is_held(conn, account_id, real_ms))
 
 
 def _is_large_task(call: Call) -> bool:
     task_id = call.id("task")
-    task = call.platform.read(lambda conn: task_rows.load(conn, task_id))
-    return task is not None and task.device_count >= LARGE_DEVICES
+    return call.platform.read(lambda conn: tasks.is_large(conn, task_id))
 
 
 def _act(command: Callable[[Call], ev.Command]) -> Run:
@@ -102,34 +84,16 @@ def _show_clock(conn: Connection, call: Call) -> Answer:
     return account if isinstance(account, Rejection) else api.Clock(now_ms=account.now_ms)
 
 
-def _list_accounts(conn: Connection, call: Call) -> Answer:
-    real_ms = call.platform.real_ms()
-    grandfathered = task_rows.grandfathered_by_account(conn)
-    rows = account_rows.load_all(conn)
-    return AccountList(
-        accounts=[accounts.describe(row, real_ms, grandfathered.get(row.account_id, 0)) for row in rows]
-    )
-
-
-def _list_products(conn: Connection, call: Call) -> Answer:
-    account_id = call.id("account")
-    if account_rows.load(conn, account_id) is None:
-        return not_found("account", account_id)
-    return ProductList(
-        products=[catalogue.show_product(row) for row in device_rows.load_products(conn, account_id)]
-    )
-
-
 async def _register(call: Call) -> Outcome:
     large = len(call.body) >= LARGE_BYTES
     reading = partial(read_devices, call.body, call.content_type)
-    requests = await asyncio.to_thread(reading) if large else reading()
-    if isinstance(requests, Rejection):
-        return requests
+    listed = await asyncio.to_thread(reading) if large else reading()
+    if isinstance(listed, Rejection):
+        return listed
     run = writes(
         HTTPStatus.CREATED,
-        lambda tx, inner: catalogue.register(tx, inner.path["product"], requests),
-        lambda _: len(requests) >= LARGE_DEVICES,
+        lambda tx, inner: catalogue.register(tx, inner.path["product"], listed.devices, listed.place),
+        lambda _: len(listed.devices) >= tasks.LARGE_DEVICES,
     )
     return await run(call)
 
@@ -154,10 +118,12 @@ def _export(conn: Connection, account_id: int) -> Outcome:
 
 
 def _show_device(conn: Connection, call: Call) -> Answer:
-    return life.detail(conn, call.id("device"), call.platform.sessions, call.platform.real_ms())
+    return life.show(conn, call.id("device"), call.platform.sessions, call.platform.real_ms())
 
 
-PackageName = Annotated[str, msgspec.Meta(min_length=1, max_length=20, pattern=r"^[^\x00-\x1f\x7f]+$(?!\n)")]
+PackageName = Annotated[
+    str, text(20, r"^[^\x00-\x1f\x7f]+$(?!\n)", "a package's name: 1 to 20 characters on one line")
+]
 
 
 class PackageQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -176,7 +142,7 @@ async def _add_package(call: Call) -> Outcome:
     try:
         query = msgspec.convert(dict(call.query), PackageQuery)
     except msgspec.ValidationError as exc:
-        return malformed(f"query: {exc}")
+        return malformed(f"query: {word_mistake(exc, PackageQuery)}")
     kind = UpdateKind[query.kind]
     facts = catalogue.PackageFacts(
         manufacturer=query.manufacturer,
@@ -192,20 +158,6 @@ async def _add_package(call: Call) -> Outcome:
     return await writes(HTTPStatus.CREATED, use_case, _has_large_body)(call)
 
 
-def _show_package(conn: Connection, call: Call) -> Answer:
-    row = package_rows.load(conn, call.id("package"))
-    return not_found("package", call.path["package"]) if row is None else catalogue.show_package(row)
-
-
-def _list_packages(conn: Connection, call: Call) -> Answer:
-    account_id = call.id("account")
-    if account_rows.load(conn, account_id) is None:
-        return not_found("account", account_id)
-    return api.Packages(
-        packages=[catalogue.show_package(row) for row in package_rows.load_all(conn, account_id)]
-    )
-
-
 async def _show_versions(call: Call) -> Outcome:
     product_id = call.path["product"]
     return await call.platform.read_aside(lambda conn: catalogue.show_versions(conn, product_id))
@@ -216,7 +168,7 @@ async def _create_task(call: Call) -> Outcome:
     run = writes(
         HTTPStatus.CREATED,
         lambda tx, _: tasks.create(tx, account_id, request),
-        lambda _: request.scope == "all" or len(request.device_ids or ()) >= LARGE_DEVICES,
+        lambda _: request.scope == "all" or len(request.device_ids or ()) >= tasks.LARGE_DEVICES,
     )
     return await run(call)
 
@@ -244,91 +196,95 @@ def _list_jobs(conn: Connection, call: Call) -> Answer:
 
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
-    operation("POST", "/v1/accounts", "Open an account under a policy", api.Account,
+    Operation("POST", "/v1/accounts", "Open an account under a policy", api.Account,
         writes(CREATED, lambda tx, call: accounts.open_account(tx, call.read(api.OpenAccount))),
         body=api.OpenAccount, status=CREATED),
-    operation("GET", "/v1/accounts", "List all accounts", AccountList, reads(_list_accounts)),
-    operation("GET", ACCOUNT, "Show an account with its licences", api.Account,
+    Operation("GET", "/v1/accounts", "List all accounts", api.AccountList,
+        reads(lambda conn, call: accounts.show_all(conn, call.platform.real_ms()))),
+    Operation("GET", ACCOUNT, "Show an account with its licences", api.Account,
         reads(lambda conn, call: accounts.show(conn, call.id("account"), call.platform.real_ms()))),
-    operation("POST", f"{ACCOUNT}/subscription", "Subscribe to the OTA service (B5)", api.Account,
+    Operation("POST", f"{ACCOUNT}/subscription", "Subscribe to the OTA service (B5)", api.Account,
         _act(lambda _: ev.Subscribe())),
-    operation("POST", f"{ACCOUNT}/top-ups", "Pay money in", api.Account,
+    Operation("POST", f"{ACCOUNT}/top-ups", "Pay money in", api.Account,
         _act(lambda call: ev.Post(amount_fen=call.read(api.TopUp).amount_fen, reason="top-up")), body=api.TopUp),
-    operation("POST", f"{ACCOUNT}/postings", "Move money: positive in, negative out", api.Account,
+    Operation("POST", f"{ACCOUNT}/postings", "Move money: positive in, negative out", api.Account,
         _act(_post), body=api.Post),
-    operation("POST", f"{ACCOUNT}/licences/purchases", "Buy licences online (B4, P11)", api.Account,
+    Operation("POST", f"{ACCOUNT}/licences/purchases", "Buy licences online (B4, P11)", api.Account,
         _act(lambda call: ev.Buy(count=call.read(api.BuyLicences).count)), body=api.BuyLicences),
-    operation("POST", f"{ACCOUNT}/licences/grants", "Enter licences of an offline contract (B4)", api.Account,
+    Operation("POST", f"{ACCOUNT}/licences/grants", "Enter licences of an offline contract (B4)", api.Account,
         _act(_grant), body=api.GrantLicences),
-    operation("POST", f"{ACCOUNT}/licences/cancellations", "Ask for money back: always refused (B15)", api.Account,
+    Operation("POST", f"{ACCOUNT}/licences/cancellations", "Ask for money back: always refused (B15)", api.Account,
         _act(lambda call: ev.CancelPurchase(count=call.read(api.CancelLicences).count)), body=api.CancelLicences),
-    operation("GET", f"{ACCOUNT}/journal", "Read the journal, oldest first", api.Journal,
+    Operation("GET", f"{ACCOUNT}/journal", "Read the journal, oldest first", api.Journal,
         reads(lambda conn, call: accounts.show_journal(
             conn, call.id("account"), call.number("after", 0, CURSOR_MAX), call.limit())),
         query=("after", "limit")),
-    operation("PUT", f"{ACCOUNT}/charging-date", "Announce, postpone or take off the charging date (B1)",
+    Operation("PUT", f"{ACCOUNT}/charging-date", "Announce, postpone or take off the charging date (B1)",
         api.ChargingDate,
         writes(HTTPStatus.OK, lambda tx, call: accounts.set_charging_date(
             tx, call.id("account"), call.read(api.SetChargingDate).at_ms), _may_end_hold),
         body=api.SetChargingDate),
-    operation("GET", f"{ACCOUNT}/charging-date", "Show the charging date and the notices sent", api.ChargingDate,
+    Operation("GET", f"{ACCOUNT}/charging-date", "Show the charging date and the notices sent", api.ChargingDate,
         reads(lambda conn, call: accounts.show_charging_date(conn, call.id("account")))),
-    operation("GET", f"{ACCOUNT}/clock", "Read the account's clock", api.Clock, reads(_show_clock)),
-    operation("PUT", f"{ACCOUNT}/clock", "Move the account's clock forward, stopping at what is due",
+    Operation("GET", f"{ACCOUNT}/clock", "Read the account's clock", api.Clock, reads(_show_clock)),
+    Operation("PUT", f"{ACCOUNT}/clock", "Move the account's clock forward, stopping at what is due",
         api.Clock, _set_clock,
         body=api.SetClock),
-    operation("POST", f"{ACCOUNT}/products", "Make a product", api.Product,
+    Operation("POST", f"{ACCOUNT}/products", "Make a product", api.Product,
         writes(CREATED, lambda tx, call: catalogue.create_product(
             tx, call.id("account"), call.read(api.CreateProduct))),
         body=api.CreateProduct, status=CREATED),
-    operation("GET", f"{ACCOUNT}/products", "List an account's products", ProductList, reads(_list_products)),
-    operation("POST", "/v1/products/{product}/devices", "Register devices, all or none", api.Registered, _register,
-        body=api.RegisterDevice, status=CREATED,
+    Operation("GET", f"{ACCOUNT}/products", "List an account's products", api.ProductList,
+        reads(lambda conn, call: catalogue.show_products(conn, call.id("account")))),
+    Operation("POST", "/v1/products/{product}/devices", "Register devices, all or none", api.Registered, _register,
+        body=api.RegisterDevice, is_list_too=True, status=CREATED,
         media=("application/json", "application/x-ndjson", "text/csv")),
-    operation("GET", f"{ACCOUNT}/devices", "List devices, or export the living ones as CSV (format=csv)",
+    Operation("GET", f"{ACCOUNT}/devices", "List devices, or export the living ones as CSV (format=csv)",
         api.DevicePage, _list_devices, query=("after", "limit", "format")),
-    operation("GET", "/v1/devices/{device}", "Show a device with entitlement and timeline", api.DeviceDetail,
+    Operation("GET", "/v1/devices/{device}", "Show a device with entitlement and timeline", api.DeviceDetail,
         reads(_show_device)),
-    operation("POST", "/v1/devices/{device}/termination", "Terminate a device (B10)", api.Device,
-        writes(HTTPStatus.OK, lambda tx, call: catalogue.terminate(tx, call.id("device")))),
-    operation("POST", "/v1/devices/{device}/move", "Move a device to another product (P12)", api.Device,
-        writes(HTTPStatus.OK, lambda tx, call: catalogue.move(tx, call.id("device"), call.read(api.MoveDevice))),
+    Operation("POST", "/v1/devices/{device}/termination", "Terminate a device (B10)", api.Device,
+        writes(HTTPStatus.OK, lambda tx, call: life.terminate(tx, call.id("device")))),
+    Operation("POST", "/v1/devices/{device}/move", "Move a device to another product (P12)", api.Device,
+        writes(HTTPStatus.OK, lambda tx, call: life.move(tx, call.id("device"), call.read(api.MoveDevice))),
         body=api.MoveDevice),
-    operation("POST", "/v1/devices/{device}/card", "Replace a device's card (B9)", api.Device,
-        writes(HTTPStatus.OK, lambda tx, call: catalogue.replace_card(
+    Operation("POST", "/v1/devices/{device}/card", "Replace a device's card (B9)", api.Device,
+        writes(HTTPStatus.OK, lambda tx, call: life.replace_card(
             tx, call.id("device"), call.read(api.ReplaceCard))),
         body=api.ReplaceCard),
-    operation("POST", "/v1/products/{product}/packages", "Upload an update package", api.Package, _add_package,
+    Operation("POST", "/v1/products/{product}/packages", "Upload an update package", api.Package, _add_package,
         status=CREATED, query=PackageQuery.__struct_fields__, query_type=PackageQuery,
         media=("application/octet-stream",)),
-    operation("GET", f"{ACCOUNT}/packages", "List an account's packages", api.Packages, reads(_list_packages)),
-    operation("GET", "/v1/packages/{package}", "Show a package", api.Package, reads(_show_package)),
-    operation("POST", "/v1/packages/{package}/verification-skip", "Skip a package's verification", api.Package,
+    Operation("GET", f"{ACCOUNT}/packages", "List an account's packages", api.Packages,
+        reads(lambda conn, call: catalogue.show_packages(conn, call.id("account")))),
+    Operation("GET", "/v1/packages/{package}", "Show a package", api.Package,
+        reads(lambda conn, call: catalogue.show_package(conn, call.id("package")))),
+    Operation("POST", "/v1/packages/{package}/verification-skip", "Skip a package's verification", api.Package,
         writes(HTTPStatus.OK, lambda tx, call: catalogue.skip_verification(tx, call.id("package")))),
-    operation("PUT", "/v1/packages/{package}/auto-add", "Say which later devices a package takes in (P15)",
+    Operation("PUT", "/v1/packages/{package}/auto-add", "Say which later devices a package takes in (P15)",
         api.Package,
         writes(HTTPStatus.OK, lambda tx, call: catalogue.set_auto_add(
             tx, call.id("package"), call.read(api.SetAutoAdd).auto_add)),
         body=api.SetAutoAdd),
-    operation("GET", "/v1/products/{product}/versions", "Count which versions a product's living devices run",
+    Operation("GET", "/v1/products/{product}/versions", "Count which versions a product's living devices run",
         api.VersionDistribution, _show_versions),
-    operation("POST", f"{ACCOUNT}/tasks", "Create a task: deducts one licence per device without one (B11)",
+    Operation("POST", f"{ACCOUNT}/tasks", "Create a task: deducts one licence per device without one (B11)",
         api.Task, _create_task, body=api.CreateTask, status=CREATED),
-    operation("GET", f"{ACCOUNT}/tasks", "List tasks, newest first", api.Tasks, reads(_list_tasks),
+    Operation("GET", f"{ACCOUNT}/tasks", "List tasks, newest first", api.Tasks, reads(_list_tasks),
         query=("before", "limit")),
-    operation("GET", "/v1/tasks/{task}", "Show a task; wait_ms waits until no job is open", api.Task, _show_task,
+    Operation("GET", "/v1/tasks/{task}", "Show a task; wait_ms waits until no job is open", api.Task, _show_task,
         query=("wait_ms",)),
-    operation("POST", "/v1/tasks/{task}/cancellation", "Cancel a task's open jobs (P9)", api.Task,
+    Operation("POST", "/v1/tasks/{task}/cancellation", "Cancel a task's open jobs (P9)", api.Task,
         writes(HTTPStatus.OK, lambda tx, call: tasks.cancel(tx, call.id("task")), _is_large_task)),
-    operation("POST", "/v1/tasks/{task}/pause", "Pause a task: pending jobs wait, downloads take no step",
+    Operation("POST", "/v1/tasks/{task}/pause", "Pause a task: pending jobs wait, downloads take no step",
         api.Task, writes(HTTPStatus.OK, lambda tx, call: tasks.pause(tx, call.id("task")), _is_large_task)),
-    operation("POST", "/v1/tasks/{task}/resume", "Let a paused task go on; its devices are told again",
+    Operation("POST", "/v1/tasks/{task}/resume", "Let a paused task go on; its devices are told again",
         api.Task, writes(HTTPStatus.OK, lambda tx, call: tasks.resume(tx, call.id("task")), _is_large_task)),
-    operation("POST", "/v1/jobs/{job}/cancellation", "Cancel one device's job (P9)", api.Job,
+    Operation("POST", "/v1/jobs/{job}/cancellation", "Cancel one device's job (P9)", api.Job,
         writes(HTTPStatus.OK, lambda tx, call: tasks.cancel_job(tx, call.id("job")))),
-    operation("POST", "/v1/tasks/{task}/retry", "Create a task for the devices that failed (B12)", api.Task,
+    Operation("POST", "/v1/tasks/{task}/retry", "Create a task for the devices that failed (B12)", api.Task,
         writes(CREATED, lambda tx, call: tasks.retry(tx, call.id("task")), _is_large_task), status=CREATED),
-    operation("GET", "/v1/tasks/{task}/jobs", "List a task's jobs", api.Jobs, reads(_list_jobs),
+    Operation("GET", "/v1/tasks/{task}/jobs", "List a task's jobs", api.Jobs, reads(_list_jobs),
         query=("state", "after", "limit")),
     *webhook_operations.OPERATIONS,
     *injection_operations.OPERATIONS,

@@ -5,12 +5,12 @@ download of A and B. Connections, and what a reply says, are not here. Sizes are
 Source: onenet-protocol, sections 1, 4 and 6.
 """
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
+from random import Random
 from types import MappingProxyType
 from typing import Final
 
@@ -18,6 +18,7 @@ import msgspec
 
 from platform_stub.protocol.calls import Generation
 from platform_stub.protocol.operator import ErrorBody, ErrorCode
+from platform_stub.service.contents import Content
 
 JSON_LINE: Final = b"Content-Type: application/json\r\n"
 BINARY_LINE: Final = b"Content-Type: application/octet-stream;charset=UTF-8\r\n"
@@ -31,7 +32,9 @@ _STATUS_LINES: Final[Mapping[int, bytes]] = MappingProxyType(
     {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 )
 
-Body = bytes | memoryview
+_request_ids = Random()  # they tell requests apart and guard nothing; the kernel's are twice as dear
+
+Body = bytes | Content
 Envelope = Callable[[int, str, bytes | None], bytes]
 
 
@@ -39,8 +42,9 @@ Envelope = Callable[[int, str, bytes | None], bytes]
 class Reply:
     """What is sent. `lines` are the header lines besides `Date` and `Connection`; `now_ms` gives the `Date`.
 
-    `chunk` is sent as one chunk instead of `body`. `cut_at_bytes` and `is_silent` are faults that someone asked for:
-    the connection ends after so many bytes of the body, or nothing is sent at all.
+    `chunk` is sent as one chunk instead of `body`. `delay_s`, `cut_at_bytes` and `is_silent` are faults that someone
+    asked for: it is sent later, the connection ends after so many bytes of the body, or nothing is sent at all.
+    `note` is for people, and goes nowhere.
     """
 
     status: int = 200
@@ -49,8 +53,10 @@ class Reply:
     now_ms: int | None = None
     chunk: bytes = b""
     closes: bool = False
+    delay_s: float = 0.0
     cut_at_bytes: int | None = None
     is_silent: bool = False
+    note: str | None = None
 
     def head(self, real_ms: int, *, closes: bool, is_http_1_0: bool) -> bytes:
         """Spell everything before the body."""
@@ -103,10 +109,10 @@ def errno_envelope(code: int, text: str, data: bytes | None = None) -> bytes:
 
 def code_envelope(code: int, text: str, data: bytes | None = None) -> bytes:
     """Spell the envelope of C; `request_id` is 32 lower-case hex digits."""
-    request_id = os.urandom(16).hex().encode()
+    request_id = _request_ids.getrandbits(128)
     if data is None:
-        return b'{"code":%d,"msg":%b,"request_id":"%b"}' % (code, msgspec.json.encode(text), request_id)
-    return b'{"code":%d,"msg":%b,"data":%b,"request_id":"%b"}' % (
+        return b'{"code":%d,"msg":%b,"request_id":"%032x"}' % (code, msgspec.json.encode(text), request_id)
+    return b'{"code":%d,"msg":%b,"data":%b,"request_id":"%032x"}' % (
         code,
         msgspec.json.encode(text),
         data,

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from platform_stub.api.device_request import DEVICE_NAME, JOB_TOKEN, PRODUCT_ID, DeviceRequest, Unfit
+from platform_stub.api.device_request import DEVICE_NAME, PRODUCT_ID, DeviceRequest, Unfit
 from platform_stub.api.dialect import Dialect
 from platform_stub.api.named import (
     close_call,
@@ -28,8 +28,6 @@ REQUESTS_MAX: Final = 1_000
 DIALECT: Final = Dialect(
     generation=Generation.SOUTH, table=SOUTH, envelope=errno_envelope, fails_in_one_byte=True
 )
-
-_NO_TOKEN: Final = Refused(CallRefusal.JOB_TOKEN_MISSING)
 
 
 class SouthTask(msgspec.Struct, omit_defaults=True, gc=False):
@@ -60,10 +58,7 @@ def enter(calls: DeviceCalls, dialect: Dialect, request: DeviceRequest) -> Calle
 
 def enter_by_token(calls: DeviceCalls, _: Dialect, request: DeviceRequest) -> Caller | Refused:
     """Let in whoever names a job's token: a download needs no authorization."""
-    token = request.tail[-1]
-    if not JOB_TOKEN.fullmatch(token):
-        return _NO_TOKEN
-    entered = calls.enter_by_token(token, request.authorization)
+    entered = calls.enter_by_token(request.tail[-1], request.authorization)
     if isinstance(entered, Refused):
         return entered
     caller, request.tid = entered
@@ -103,9 +98,7 @@ def _offer(dialect: Dialect, request: DeviceRequest, offer: Offer | Refused) -> 
 
 async def check_token(calls: DeviceCalls, dialect: Dialect, request: DeviceRequest) -> Reply:
     """Judge a token before its download."""
-    token = request.tail[1]
-    refused = await calls.check_token(request.caller, token) if JOB_TOKEN.fullmatch(token) else _NO_TOKEN
-    return close_call(dialect, request, refused)
+    return close_call(dialect, request, await calls.check_token(request.caller, request.tail[1]))
 
 
 async def download(calls: DeviceCalls, dialect: Dialect, request: DeviceRequest) -> Reply:
@@ -126,13 +119,13 @@ async def report(calls: DeviceCalls, dialect: Dialect, request: DeviceRequest) -
 async def _take_step(
     calls: DeviceCalls, dialect: Dialect, request: DeviceRequest, token: str, step: int
 ) -> Reply:
-    tid = calls.resolve_token(request.caller, token) if JOB_TOKEN.fullmatch(token) else _NO_TOKEN
+    tid = calls.resolve_token(request.caller, token)
     refused = tid if isinstance(tid, Refused) else await calls.report_step(request.caller, tid, step)
     return close_call(dialect, request, refused)
 
 
 async def find_device(calls: DeviceCalls, dialect: Dialect, request: DeviceRequest) -> Reply:
-    """Say which ID a device has."""
+    """Say which ID a device has that is named by what it authenticates with: its name, or its IMEI as one."""
     fields = request.fields()
     for name, value in (("pid", fields.pid), ("authInfo", fields.authInfo)):
         if value is msgspec.UNSET:
@@ -140,10 +133,10 @@ async def find_device(calls: DeviceCalls, dialect: Dialect, request: DeviceReque
     product_id, name = str(fields.pid), str(fields.authInfo)
     if not PRODUCT_ID.fullmatch(product_id) or not DEVICE_NAME.fullmatch(name):
         return dialect.refuse(Refused(CallRefusal.NO_SUCH_DEVICE), None)
-    found = calls.find_device(product_id, name, request.authorization)
+    found = calls.authenticate(dialect.generation, request.authorization, product_id=product_id, name=name)
     if isinstance(found, Refused):
         return dialect.refuse(found, None)
-    return dialect.accept(None, DeviceNumber(str(found)))
+    return dialect.accept(found.now_ms, DeviceNumber(str(found.device_id)))
 
 
 ROUTES: Final = RouteTable(

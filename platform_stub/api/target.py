@@ -14,8 +14,6 @@ from urllib.parse import unquote
 from platform_stub.protocol.calls import Generation
 from platform_stub.protocol.ids import RESERVED_PRODUCT_IDS
 
-RESERVED: Final = RESERVED_PRODUCT_IDS
-
 _FUSE_BASE: Final = "fuse-ota"
 _OTA_BASE: Final = "ota"
 _SOUTH_BASE: Final = "south"
@@ -60,7 +58,7 @@ def _take_apart(path: str) -> tuple[Generation | None, tuple[str, ...]]:
         return Generation.FUSE, rest
     if base != _OTA_BASE:
         return None, segments
-    if rest and rest[0] not in RESERVED:
+    if rest and rest[0] not in RESERVED_PRODUCT_IDS:
         return Generation.STUDIO, rest
     # A's calls exist with and without `/south` (section 1).
     return Generation.SOUTH, rest[1:] if rest[:1] == (_SOUTH_BASE,) else rest

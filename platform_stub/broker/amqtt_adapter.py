@@ -163,6 +163,13 @@ class PlatformBroker(Broker):
         link.deliveries.add(task)
         task.add_done_callback(link.deliveries.discard)
 
+    def takes(self, session: Session, suffix: str) -> bool:
+        """Whether the session is open and has subscribed to that."""
+        link = self._links.get(_key(session))
+        if link is None or link.session is not session:
+            return False
+        return granted_qos(link.subscriptions, suffix) is not None
+
     def end(self, session: Session) -> None:
         """End a session's connection, if it is still open."""
         link = self._links.get(_key(session))
@@ -320,9 +327,9 @@ class PlatformBroker(Broker):
             clean_session=bool(client.clean_session),
             will=Will("", b"") if client.will_flag else None,
         )
-        code = refusal_of(packet, self._limits)
-        if code is not None:
-            return code
+        refusal = refusal_of(packet, self._limits)
+        if refusal is not None:
+            return refusal[0]
         verdict = self._uplink.connect(client.username or "", packet.client_id, client.password or "")
         return verdict if isinstance(verdict, Session) else ConnackCode(verdict)
 

@@ -70,6 +70,10 @@ class AmqttBroker:
         if self._broker is not None:
             self._broker.send(session, suffix, payload, qos, delivered)
 
+    def takes(self, session: Session, suffix: str) -> bool:
+        """Whether the session is open and has subscribed to that."""
+        return self._broker is not None and self._broker.takes(session, suffix)
+
     def close(self, session: Session) -> None:
         """End a session's connection, if it is still open."""
         if self._broker is not None:

@@ -9,7 +9,9 @@ from enum import Enum, auto
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from platform_stub.protocol.codes import OtaErrno
+from msgspec import Struct
+
+from platform_stub.protocol.codes import FuseCode, OtaErrno
 
 
 class Generation(Enum):
@@ -23,9 +25,7 @@ class Generation(Enum):
 class CallRefusal(Enum):
     """Why a device's call is answered with no."""
 
-    INVALID_AUTHORIZATION = (
-        auto()
-    )  # no token, a malformed one, or not made by the key that its `res` asks for
+    INVALID_AUTHORIZATION = auto()  # no token, a malformed one, or not by the key that its `res` asks for
     INVALID_RESOURCE = auto()  # `res` is of no kind that may do this, or of another product or device
     TOKEN_TOO_LONG = auto()  # `et` is more than ten years ahead; generation C only
     TOKEN_EXPIRED = auto()  # `et` is in the past
@@ -51,6 +51,23 @@ class CallRefusal(Enum):
     JOB_TOKEN_EXPIRED = auto()  # older than 48 h
     WRONG_STATE = auto()  # for a token check
     UNAVAILABLE = auto()  # the store could not commit: nothing has changed
+
+
+class Refused(Struct, frozen=True, gc=False, eq=False):
+    """The answer to a call that is refused. `text`, when given, is said instead of the table's text.
+
+    `note` tells people more than devices are told; it is no part of the answer, and of what compares.
+    """
+
+    why: CallRefusal
+    text: str | None = None
+    note: str | None = None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Refused) and (self.why, self.text) == (other.why, other.text)
+
+    def __hash__(self) -> int:
+        return hash((self.why, self.text))
 
 
 class Said(NamedTuple):
@@ -107,39 +124,49 @@ STUDIO: Final[Mapping[CallRefusal, Said]] = MappingProxyType(
 
 FUSE: Final[Mapping[CallRefusal, Said]] = MappingProxyType(
     {
-        CallRefusal.INVALID_AUTHORIZATION: Said(10403, "authentication failed:invalid authorization"),
-        CallRefusal.INVALID_RESOURCE: Said(10403, "authentication failed:invalid resource"),
+        CallRefusal.INVALID_AUTHORIZATION: Said(
+            FuseCode.AUTHENTICATION, "authentication failed:invalid authorization"
+        ),
+        CallRefusal.INVALID_RESOURCE: Said(FuseCode.AUTHENTICATION, "authentication failed:invalid resource"),
         CallRefusal.TOKEN_TOO_LONG: Said(
-            10403, "authentication failed:token expire is too long,max expire limit 10 years"
+            FuseCode.AUTHENTICATION,
+            "authentication failed:token expire is too long,max expire limit 10 years",
         ),
         CallRefusal.TOKEN_EXPIRED: Said(
-            10403, "authentication failed:request has expired:expire={expire},now={now}"
+            FuseCode.AUTHENTICATION, "authentication failed:request has expired:expire={expire},now={now}"
         ),
-        CallRefusal.NO_SUCH_DEVICE: Said(10410, "device not exist"),
-        CallRefusal.PARAMETER_REQUIRED: Said(12001, "parameter required"),
-        CallRefusal.BAD_PARAMETER: Said(12015, "invalid parameter"),
-        CallRefusal.BAD_VERSION: Said(12004, "invalid format"),
-        CallRefusal.BAD_TYPE: Said(12010, "invalid task type"),
-        CallRefusal.BAD_RESULT: Said(12016, "invalid step"),
-        CallRefusal.BAD_STEP: Said(12016, "invalid step"),
-        CallRefusal.NO_TASK: Said(12012, "not exist"),
-        CallRefusal.NOT_FOUND: Said(12002, "not found"),
-        CallRefusal.AT_TARGET: Said(12013, "task succ"),
-        CallRefusal.FINISHED: Said(20, "task finish"),
-        CallRefusal.CANCELLED: Said(20, "task finish"),
-        CallRefusal.JOB_EXPIRED: Said(12014, "task expire"),
-        CallRefusal.PAUSED: Said(12012, "not exist"),
-        CallRefusal.MODEL_MISMATCH: Said(12015, "invalid parameter"),
-        CallRefusal.START_VERSION: Said(12011, "start version mismatch"),
-        CallRefusal.NO_DIFFERENTIAL: Said(12011, "start version mismatch"),
-        CallRefusal.LICENCES_INSUFFICIENT: Said(12012, "remaining licenses are insufficient"),  # (I), P15
-        CallRefusal.JOB_TOKEN_MISSING: Said(12002, "not found"),
-        CallRefusal.JOB_TOKEN_EXPIRED: Said(12014, "task expire"),
-        CallRefusal.WRONG_STATE: Said(12016, "invalid step"),
-        CallRefusal.UNAVAILABLE: Said(10500, "internal error"),
+        CallRefusal.NO_SUCH_DEVICE: Said(FuseCode.NO_SUCH_DEVICE, "device not exist"),
+        CallRefusal.PARAMETER_REQUIRED: Said(FuseCode.PARAMETER_REQUIRED, "parameter required"),
+        CallRefusal.BAD_PARAMETER: Said(FuseCode.INVALID_PARAMETER, "invalid parameter"),
+        CallRefusal.BAD_VERSION: Said(FuseCode.FORMAT, "invalid format"),
+        CallRefusal.BAD_TYPE: Said(FuseCode.TASK_TYPE, "invalid task type"),
+        CallRefusal.BAD_RESULT: Said(FuseCode.INVALID_STEP, "invalid step"),
+        CallRefusal.BAD_STEP: Said(FuseCode.INVALID_STEP, "invalid step"),
+        CallRefusal.NO_TASK: Said(FuseCode.NO_TASK, "not exist"),
+        CallRefusal.NOT_FOUND: Said(FuseCode.NOT_FOUND, "not found"),
+        CallRefusal.AT_TARGET: Said(FuseCode.ALREADY_AT_TARGET, "task succ"),
+        CallRefusal.FINISHED: Said(FuseCode.TASK_FINISHED, "task finish"),
+        CallRefusal.CANCELLED: Said(FuseCode.TASK_FINISHED, "task finish"),
+        CallRefusal.JOB_EXPIRED: Said(FuseCode.TASK_EXPIRED, "task expire"),
+        CallRefusal.PAUSED: Said(FuseCode.NO_TASK, "not exist"),
+        CallRefusal.MODEL_MISMATCH: Said(FuseCode.INVALID_PARAMETER, "invalid parameter"),
+        CallRefusal.START_VERSION: Said(FuseCode.START_VERSION, "start version mismatch"),
+        CallRefusal.NO_DIFFERENTIAL: Said(FuseCode.START_VERSION, "start version mismatch"),
+        CallRefusal.LICENCES_INSUFFICIENT: Said(
+            FuseCode.NO_TASK, "remaining licenses are insufficient"
+        ),  # (I), P15
+        CallRefusal.JOB_TOKEN_MISSING: Said(FuseCode.NOT_FOUND, "not found"),
+        CallRefusal.JOB_TOKEN_EXPIRED: Said(FuseCode.TASK_EXPIRED, "task expire"),
+        CallRefusal.WRONG_STATE: Said(FuseCode.INVALID_STEP, "invalid step"),
+        CallRefusal.UNAVAILABLE: Said(FuseCode.INTERNAL, "internal error"),
     }
 )
 """Generation C's `code` and `msg`."""
+
+TABLES: Final[Mapping[Generation, Mapping[CallRefusal, Said]]] = MappingProxyType(
+    {Generation.SOUTH: SOUTH, Generation.STUDIO: STUDIO, Generation.FUSE: FUSE}
+)
+"""What is said, by generation; over MQTT it is C's."""
 
 OTA_ERRNO: Final[Mapping[CallRefusal, OtaErrno]] = MappingProxyType(
     {

@@ -1,7 +1,7 @@
 """Which injected fault can strike which call, and what is wrong with one that can strike none. Pure.
 
 A fault is an `InjectFault` (see `operator`): whom it is for, and what goes wrong. A call is one of `CALLS` in one
-generation; what can go wrong there is in the table. Source: issue text and onenet-protocol, sections 3 and 4.
+generation; what can go wrong there is in the table. Source: onenet-protocol, sections 3 and 4.
 """
 
 from collections.abc import Mapping

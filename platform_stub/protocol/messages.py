@@ -9,13 +9,19 @@ from typing import Annotated, Final, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from platform_stub.protocol.wording import text
+
 ACCEPTED: Final = 200
 """`code` of a reply that says yes; an inform may also be accepted with 0."""
 
 MessageId = Annotated[str, Meta(min_length=1, max_length=15)]
-Version = Annotated[str, Meta(min_length=1, max_length=20, pattern=r"^[A-Za-z0-9_.\-]+$(?!\n)")]
+Version = Annotated[
+    str, text(20, r"^[A-Za-z0-9_.\-]+$(?!\n)", "a version: 1 to 20 letters, digits, - _ and .")
+]
 Tid = Annotated[int, Meta(ge=0, le=2**63 - 1)]
-CardNumber = Annotated[str, Meta(max_length=32, pattern=r"^[0-9A-Za-z]*$(?!\n)")]
+CardNumber = Annotated[
+    str, text(32, r"^[0-9A-Za-z]*$(?!\n)", "a card's number: letters and digits, at most 32", least=0)
+]
 Step = Annotated[int, Meta(ge=0, le=208)]
 
 

@@ -10,17 +10,25 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 from platform_stub.protocol.messages import CardNumber, Version
+from platform_stub.protocol.wording import text
 
 Count = Annotated[int, Meta(ge=1, le=10_000_000)]
 Fen = Annotated[int, Meta(ge=-(2**53), le=2**53)]
 Id = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Millis = Annotated[int, Meta(ge=0, le=2**53)]
 Text = Annotated[str, Meta(min_length=1, max_length=200)]
-ProductKey = Annotated[str, Meta(min_length=1, max_length=32, pattern=r"^[A-Za-z0-9]+$(?!\n)")]
-Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_\-]+$(?!\n)")]
-Key = Annotated[str, Meta(min_length=4, max_length=128, pattern=r"^[A-Za-z0-9+/]+={0,2}$(?!\n)")]
+ProductKey = Annotated[str, text(32, r"^[A-Za-z0-9]+$(?!\n)", "a product id: 1 to 32 letters and digits")]
+Name = Annotated[str, text(64, r"^[A-Za-z0-9_\-]+$(?!\n)", "a device name: 1 to 64 letters, digits, - and _")]
+Key = Annotated[
+    str, text(128, r"^[A-Za-z0-9+/]+={0,2}$(?!\n)", "an access key: base64, 4 to 128 characters", least=4)
+]
+OwnId = Annotated[int, Meta(ge=1, le=10**15)]
+"""A number of one's own for a device or an account; what is numbered here goes on above it."""
 Kind = Literal["FOTA", "SOTA"]
 StateName = Literal["pending", "downloading", "upgrading", "success", "failed", "cancelled"]
+TaskState = Literal["not_started", "upgrading", "paused", "stopped", "finished"]
+Scope = Literal["chosen", "all"]
+Notification = Literal["platform", "webhook"]
 
 
 class ErrorCode(Enum):
@@ -65,9 +73,14 @@ class ErrorBody(Struct, frozen=True, kw_only=True):
 
 
 class OpenAccount(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Open an account. `now_ms` sets its clock at the start; left out, it shows real time."""
+    """Open an account. `now_ms` sets its clock at the start; left out, it shows real time.
+
+    `account_id` and `access_key` are those that devices sign `userid/{account_id}` with; left out, they are made up.
+    """
 
     name: Text = "account"
+    account_id: OwnId | None = None
+    access_key: Key | None = None
     policy: Policy = Policy()
     now_ms: Millis | None = None
 
@@ -98,6 +111,12 @@ class Account(Struct, frozen=True, kw_only=True):
     now_ms: int
     policy: Policy
     licences: Licences
+
+
+class AccountList(Struct, frozen=True, kw_only=True):
+    """All accounts, by ascending id."""
+
+    accounts: list[Account]
 
 
 class Post(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -188,10 +207,11 @@ class Journal(Struct, frozen=True, kw_only=True):
 
 
 class CreateProduct(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Make a product; its id is made up when left out."""
+    """Make a product; its id and its access key are made up when left out."""
 
     name: Text = "product"
     product_id: ProductKey | None = None
+    access_key: Key | None = None
 
 
 class Product(Struct, frozen=True, kw_only=True):
@@ -203,9 +223,19 @@ class Product(Struct, frozen=True, kw_only=True):
     access_key: str
 
 
-class RegisterDevice(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One device to register; a line of NDJSON, or a row of CSV with these column names."""
+class ProductList(Struct, frozen=True, kw_only=True):
+    """All products of an account."""
 
+    products: list[Product]
+
+
+class RegisterDevice(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One device to register: an object, an entry of a list, a line of NDJSON, a row of CSV with these column names.
+
+    A `device_id` of one's own must never have been one before (P12); left out, it is numbered above all there are.
+    """
+
+    device_id: OwnId | None = None
     name: Name
     key: Key | None = None
     iccid: CardNumber = ""
@@ -287,7 +317,9 @@ class ReplaceCard(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 StartVersions = Annotated[list[Version | None], Meta(min_length=1, max_length=100)]
 """Versions that devices may come from; null stands for "never reported"."""
-ModelCode = Annotated[str, Meta(min_length=1, max_length=32, pattern=r"^[A-Za-z0-9_.\-]+$(?!\n)")]
+ModelCode = Annotated[
+    str, text(32, r"^[A-Za-z0-9_.\-]+$(?!\n)", "a manufacturer or model: 1 to 32 letters, digits, - _ and .")
+]
 """Manufacturer or model, as generation A's devices name themselves in a check (`manuf`, `model`)."""
 
 
@@ -344,7 +376,7 @@ class CreateTask(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     package_id: Id
     device_ids: Annotated[list[Id], Meta(min_length=1, max_length=2_000_000)] | None = None
-    scope: Literal["chosen", "all"] = "chosen"
+    scope: Scope = "chosen"
     start_versions: StartVersions | None = None  # null: any
     name: Text = "task"
     verification: bool = False  # the first device of a package; deducts like any task (P15)
@@ -353,7 +385,7 @@ class CreateTask(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     retry: Retry | None = None
     signal: Annotated[int, Meta(ge=0, le=100)] = 10
     battery: Annotated[int, Meta(ge=0, le=100)] = 50  # per cent
-    notification: Literal["platform", "webhook"] = "platform"
+    notification: Notification = "platform"
 
 
 class JobCounts(Struct, frozen=True, kw_only=True):
@@ -381,8 +413,8 @@ class Task(Struct, frozen=True, kw_only=True):
     target: str
     name: str
     created_ms: int
-    state: Literal["not_started", "upgrading", "paused", "stopped", "finished"]
-    scope: Literal["chosen", "all"]
+    state: TaskState
+    scope: Scope
     start_versions: list[str | None] | None
     start_version: str | None
     starts_ms: int
@@ -390,7 +422,7 @@ class Task(Struct, frozen=True, kw_only=True):
     retry: Retry | None
     signal: int
     battery: int
-    notification: Literal["platform", "webhook"]
+    notification: Notification
     device_count: int
     needed: int
     available: int
@@ -491,27 +523,25 @@ class InjectFault(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     device_ids: Annotated[list[Id], Meta(min_length=1, max_length=100_000)] | None = None
     share: Annotated[float, Meta(gt=0, le=1)] = 1.0
     seed: Annotated[int, Meta(ge=0, le=2**53)] = 0
-    times: Annotated[int, Meta(ge=1, le=1_000_000)] | None = (
-        None  # calls of a device it strikes; null: every one
-    )
+    times: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None  # calls of each device; null: every one
     delay_ms: Annotated[int, Meta(ge=0, le=600_000)] = 0
     status: Annotated[int, Meta(ge=400, le=599)] | None = None  # HTTP
-    code: Annotated[int, Meta(ge=0, le=99_999)] | None = (
-        None  # the generation's errno or code; Ota-Errno of a download
-    )
-    cut_at_bytes: Annotated[int, Meta(ge=0, le=2**31)] | None = (
-        None  # of a download's answer: then the connection ends
-    )
+    code: Annotated[int, Meta(ge=0, le=99_999)] | None = None  # errno or code; a download's Ota-Errno
+    cut_at_bytes: Annotated[int, Meta(ge=0, le=2**31)] | None = None  # then a download's connection ends
     wrong_md5: bool = False
     silent: bool = False  # no answer at all
 
 
 class InjectedFault(Struct, frozen=True, kw_only=True):
-    """An injected fault and how often it has struck."""
+    """An injected fault and how often it has struck.
+
+    `waits_for` names what the rule is for and is not there yet: it may come, and is struck from then on.
+    """
 
     fault_id: int
     rule: InjectFault
     struck: int
+    waits_for: str | None = None
 
 
 class InjectedFaults(Struct, frozen=True, kw_only=True):

@@ -79,6 +79,12 @@ STRICT: Mapping[tuple[JobState, Signal], JobState] = MappingProxyType(
 """The documentation's narrower table (`strict`)."""
 
 
+def end_of(what: Signal) -> JobState:
+    """Name the one state that a signal leads to, wherever it strikes; for those who move jobs in sets."""
+    (end,) = {to for (_, signal), to in TRANSITIONS.items() if signal is what}
+    return end
+
+
 class Hold(Enum):
     """What keeps a job from going on."""
 
@@ -100,6 +106,12 @@ class StepRefusal(Enum):
     NOT_STARTED = "the task has not started"
     HELD = "the account is in arrears; the job is held"  # P10
     PAUSED = "the task is paused"
+
+
+def words_for(refusal: StepRefusal, state: JobState) -> str:
+    """Say to people why a step moved nothing."""
+    out_of_place = refusal is StepRefusal.OUT_OF_PLACE
+    return f"the job is {state.name.lower()}" if out_of_place else refusal.value
 
 
 _STOPPED_BY: Mapping[tuple[Hold, JobState], StepRefusal] = MappingProxyType(

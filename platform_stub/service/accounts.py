@@ -11,6 +11,8 @@ from dataclasses import replace
 from sqlalchemy import Connection
 
 from platform_stub.protocol import operator as api
+from platform_stub.protocol.errors import UsageFault
+from platform_stub.protocol.token import decode_key
 from platform_stub.rules import events as ev
 from platform_stub.rules.licensing import decide, evolve
 from platform_stub.rules.refusals import Refusal
@@ -30,12 +32,25 @@ def new_key() -> str:
     return base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
 
 
-def _describe(conn: Connection, row: AccountRow, real_ms: int) -> api.Account:
-    return describe(row, real_ms, tasks.total_grandfathered(conn, row.account_id))
+def is_key(text: str) -> bool:
+    """Whether a text is base64, so that tokens can be signed with it."""
+    try:
+        decode_key(text)
+    except UsageFault:
+        return False
+    return True
 
 
-def describe(row: AccountRow, real_ms: int, grandfathered: int) -> api.Account:
-    """Show an account as it stands."""
+def account_now(tx: Tx, account_id: int) -> int:
+    """Read an account's clock in a transaction: unix milliseconds."""
+    return accounts.load_known(tx.conn, account_id).now_ms(tx.real_ms)
+
+
+def _show(conn: Connection, row: AccountRow, real_ms: int) -> api.Account:
+    return _describe(row, real_ms, tasks.total_grandfathered(conn, row.account_id))
+
+
+def _describe(row: AccountRow, real_ms: int, grandfathered: int) -> api.Account:
     ledger = row.ledger
     free_total = ledger.policy.free_devices if ledger.subscribed else 0
     return api.Account(
@@ -46,7 +61,7 @@ def describe(row: AccountRow, real_ms: int, grandfathered: int) -> api.Account:
         balance_fen=ledger.balance_fen,
         in_arrears=ledger.in_arrears,
         charging_date_ms=ledger.charging_date_ms,
-        now_ms=real_ms + row.clock_offset_ms,
+        now_ms=row.now_ms(real_ms),
         policy=ledger.policy,
         licences=api.Licences(
             bought=ledger.bought,
@@ -61,24 +76,45 @@ def describe(row: AccountRow, real_ms: int, grandfathered: int) -> api.Account:
     )
 
 
-def open_account(tx: Tx, request: api.OpenAccount) -> api.Account:
+def open_account(tx: Tx, request: api.OpenAccount) -> api.Account | Rejection:
     """Open an account, its clock set to the moment asked for."""
+    if request.access_key is not None and not is_key(request.access_key):
+        return malformed("$.access_key: expected an access key: base64, 4 to 128 characters")
+    if request.account_id is not None and accounts.load(tx.conn, request.account_id) is not None:
+        return conflict(f"account id {request.account_id} is taken")
     offset_ms = 0 if request.now_ms is None else request.now_ms - tx.real_ms
     row = accounts.open_account(
         tx.conn,
         name=request.name,
-        access_key=new_key(),
+        access_key=request.access_key or new_key(),
+        account_id=request.account_id,
         policy=request.policy,
         now_ms=tx.real_ms + offset_ms,
         clock_offset_ms=offset_ms,
     )
-    return _describe(tx.conn, row, tx.real_ms)
+    return _show(tx.conn, row, tx.real_ms)
 
 
 def show(conn: Connection, account_id: int, real_ms: int) -> api.Account | Rejection:
     """Show one account."""
     row = accounts.load(conn, account_id)
-    return not_found("account", account_id) if row is None else _describe(conn, row, real_ms)
+    return not_found("account", account_id) if row is None else _show(conn, row, real_ms)
+
+
+def show_all(conn: Connection, real_ms: int) -> api.AccountList:
+    """Show all accounts, by ascending id."""
+    grandfathered = tasks.grandfathered_by_account(conn)
+    return api.AccountList(
+        accounts=[
+            _describe(row, real_ms, grandfathered.get(row.account_id, 0)) for row in accounts.load_all(conn)
+        ]
+    )
+
+
+def is_held(conn: Connection, account_id: int, real_ms: int) -> bool:
+    """Whether arrears hold the account's pending jobs (P10); an account that is not there has none."""
+    row = accounts.load(conn, account_id)
+    return row is not None and row.ledger.holds_pending(row.now_ms(real_ms))
 
 
 def act(tx: Tx, account_id: int, command: ev.Command) -> api.Account | Rejection:
@@ -86,7 +122,7 @@ def act(tx: Tx, account_id: int, command: ev.Command) -> api.Account | Rejection
     row = accounts.load(tx.conn, account_id)
     if row is None:
         return not_found("account", account_id)
-    now_ms = tx.real_ms + row.clock_offset_ms
+    now_ms = row.now_ms(tx.real_ms)
     decision = decide(row.ledger, command, now_ms)
     if isinstance(decision, Refusal):
         return reject(decision)
@@ -99,7 +135,7 @@ def act(tx: Tx, account_id: int, command: ev.Command) -> api.Account | Rejection
     accounts.save_ledger(tx.conn, row.account_id, ledger)
     changed = replace(row, ledger=ledger)
     expiry.follow_ledger(tx, row, changed, now_ms)
-    return _describe(tx.conn, changed, tx.real_ms)
+    return _show(tx.conn, changed, tx.real_ms)
 
 
 def set_charging_date(tx: Tx, account_id: int, at_ms: int | None) -> api.ChargingDate | Rejection:
@@ -113,7 +149,7 @@ def set_charging_date(tx: Tx, account_id: int, at_ms: int | None) -> api.Chargin
     answer = act(tx, account_id, ev.SetChargingDate(at_ms=at_ms))
     if isinstance(answer, Rejection):
         return answer
-    now_ms = tx.real_ms + row.clock_offset_ms
+    now_ms = row.now_ms(tx.real_ms)
     accounts.add_notices(tx.conn, row.account_id, now_ms, _notice_text(known, at_ms))
     return api.ChargingDate(charging_date_ms=at_ms, notices=accounts.read_notices(tx.conn, account_id))
 
@@ -144,7 +180,7 @@ def aim_clock(conn: Connection, account_id: int, request: api.SetClock, real_ms:
         return not_found("account", account_id)
     if (request.to_ms is None) == (request.advance_ms is None):
         return malformed("name either to_ms or advance_ms")
-    now_ms = real_ms + row.clock_offset_ms
+    now_ms = row.now_ms(real_ms)
     to_ms = now_ms + request.advance_ms if request.advance_ms is not None else request.to_ms
     assert to_ms is not None
     if to_ms > CLOCK_MAX_MS:
@@ -154,19 +190,10 @@ def aim_clock(conn: Connection, account_id: int, request: api.SetClock, real_ms:
     return to_ms
 
 
-def set_clock(tx: Tx, account_id: int, request: api.SetClock) -> api.Clock | Rejection:
-    """Move the account's clock forward at once, past whatever is due meanwhile; `timers.advance` goes in steps."""
-    to_ms = aim_clock(tx.conn, account_id, request, tx.real_ms)
-    if isinstance(to_ms, Rejection):
-        return to_ms
-    return move_clock(tx, account_id, to_ms)
-
-
 def move_clock(tx: Tx, account_id: int, to_ms: int) -> api.Clock:
-    """Let the account's clock show a moment, unless it has gone past it already."""
-    row = accounts.load(tx.conn, account_id)
-    assert row is not None, "accounts are never removed"
-    now_ms = max(to_ms, tx.real_ms + row.clock_offset_ms)
+    """Let the account's clock show a moment, unless it has gone past it already; `timers.advance` goes in steps."""
+    row = accounts.load_known(tx.conn, account_id)
+    now_ms = max(to_ms, row.now_ms(tx.real_ms))
     accounts.save_clock(tx.conn, row.account_id, now_ms - tx.real_ms)
     expiry.note_clock(tx, row, now_ms)
     tx.then(tx.effects.clock_moved, account_id)

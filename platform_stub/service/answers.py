@@ -1,4 +1,7 @@
-"""What a use case answers when it does not do what was asked, and how the rules' refusals are worded."""
+"""What a use case answers when it does not do what was asked, and how the rules' refusals are worded.
+
+The rules give a `Refusal`, which the operator reads as a `Rejection`; a device reads a `protocol.calls.Refused`.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

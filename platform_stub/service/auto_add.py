@@ -1,47 +1,36 @@
 """Auto-add: a package takes in every later device that reports a matching start version (P15).
 
 A check over HTTP, or a version report over MQTT, that finds no open job asks here. Joining is a creation of a
-task of one device with every reason of P16, decided a few devices a transaction. A device is not taken in twice
-at once (P8), and not again by a package whose last job on it failed or was cancelled: that one is the operator's
-to retry. Where no package has a policy, asking costs nothing.
+task of one device with every reason of P16, decided a few devices a transaction. A package takes a device in once:
+what failed is the operator's to retry, and a device that goes back by itself is not updated for ever. Where no
+package has a policy, asking costs nothing.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Final, Protocol, TypeVar
+from typing import Final
 
 from sqlalchemy import Connection
 
-from platform_stub.protocol.calls import CallRefusal
-from platform_stub.protocol.codes import JobState, UpdateKind
+from platform_stub.protocol import operator as api
+from platform_stub.protocol.calls import CallRefusal, Refused
+from platform_stub.protocol.codes import UpdateKind
 from platform_stub.protocol.operator import ErrorCode
 from platform_stub.service import tasks
+from platform_stub.service.accounts import account_now
 from platform_stub.service.answers import Rejection
-from platform_stub.service.credentials import Refused
+from platform_stub.service.ground import Ground
 from platform_stub.service.writer import Tx
-from platform_stub.store import accounts, devices, packages
+from platform_stub.store import devices, packages
 from platform_stub.store import tasks as task_rows
 from platform_stub.store.errors import StoreUnavailable
 from platform_stub.store.schema import AnyRow
 
-T = TypeVar("T")
-
 AT_ONCE: Final = 20
 """Devices a transaction."""
 REFUSED: Final = "auto-add refused"
-
-
-class Ground(Protocol):
-    """What auto-add stands on: the platform."""
-
-    def read(self, query: Callable[[Connection], T]) -> T:
-        """Look at what is committed."""
-
-    async def write(self, use_case: Callable[[Tx], T], *, large: bool = False) -> T:
-        """Do a use case in a transaction."""
 
 
 class Outcome(Enum):
@@ -145,31 +134,21 @@ class AutoAdds:
 def _find(conn: Connection, device_id: int, kind: UpdateKind, version: str) -> AnyRow | Outcome:
     """Find the package that takes a device in, or say why none does."""
     device = devices.load(conn, device_id)
-    if device is None or device.terminated_ms is not None:
+    assert device is not None, "devices are never removed"
+    if device.terminated_ms is not None:
         return Outcome.UNWANTED
-    offers = packages.load_auto_adding(conn, device.product_id, kind)
+    offers = [
+        row for row in packages.load_auto_adding(conn, device.product_id, kind) if row.verification != "open"
+    ]
     if offers and task_rows.has_open_job(conn, device_id, kind):
         return Outcome.BUSY
-    package = _choose(offers, version)
+    # The newest that admits the version decides alone, or that leads to it: none older takes the device back.
+    package = next((row for row in offers if row.target == version or _admits(row, version)), None)
     if package is None:
-        return Outcome.NO_DIFFERENTIAL if _lack_differential(offers, version) else Outcome.UNWANTED
-    last = task_rows.last_job_of_package(conn, device_id, package.package_id)
-    is_left_alone = last is not None and last.state in {JobState.FAILED, JobState.CANCELLED}
-    return Outcome.UNWANTED if is_left_alone else package
-
-
-def _choose(offers: Sequence[AnyRow], version: str) -> AnyRow | None:
-    """Choose the newest verified package that takes in devices of a version."""
-    for row in offers:
-        if row.verification != "open" and row.target != version and _admits(row, version):
-            return row
-    return None
-
-
-def _lack_differential(offers: Sequence[AnyRow], version: str) -> bool:
-    """Whether all that would take the device in are differential packages for other versions (A's 32)."""
-    wanted = [row for row in offers if row.verification != "open" and row.target != version]
-    return bool(wanted) and all(row.start_version not in {None, version} for row in wanted)
+        is_lacking = bool(offers) and all(row.start_version not in {None, version} for row in offers)
+        return Outcome.NO_DIFFERENTIAL if is_lacking else Outcome.UNWANTED
+    is_done = package.target == version or task_rows.has_job_of_package(conn, device_id, package.package_id)
+    return Outcome.UNWANTED if is_done else package
 
 
 def _word(rejection: Rejection) -> Refused:
@@ -192,7 +171,10 @@ def take_in(tx: Tx, device_id: int, kind: UpdateKind, version: str) -> Outcome |
     package = _find(tx.conn, device_id, kind, version)
     if isinstance(package, Outcome):
         return package
-    answer = tasks.take_in(tx, package, device_id)
+    order = api.CreateTask(
+        package_id=package.package_id, device_ids=[device_id], name=f"auto-add: {package.name}"
+    )
+    answer = tasks.create(tx, package.account_id, order)
     if isinstance(answer, Rejection):
         _note_refusal(tx, device_id, package.account_id, f"{package.name}: {answer.message}")
         return answer
@@ -204,8 +186,4 @@ def _note_refusal(tx: Tx, device_id: int, account_id: int, why: str) -> None:
     last = devices.last_entry(tx.conn, device_id)
     if last is not None and (last.what, last.detail) == (REFUSED, why):
         return
-    account = accounts.load(tx.conn, account_id)
-    assert account is not None, "accounts are never removed"
-    at_ms = tx.real_ms + account.clock_offset_ms
-    entry = {"device_id": device_id, "tid": None, "at_ms": at_ms, "what": REFUSED, "detail": why}
-    devices.note(tx.conn, [entry])
+    devices.note_one(tx.conn, device_id, account_now(tx, account_id), REFUSED, why)

@@ -6,12 +6,12 @@ expires before anything else is decided on it. Source: onenet-protocol, sections
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, assert_never
+from typing import Any, Final, assert_never
 
 from sqlalchemy import Connection
 
 from platform_stub.protocol import messages, topics
-from platform_stub.protocol.calls import FUSE, CallRefusal, Generation
+from platform_stub.protocol.calls import FUSE, TABLES, CallRefusal, Generation
 from platform_stub.protocol.codes import STEP_DOWNLOAD_FAILED, JobState, UpdateKind
 from platform_stub.protocol.ids import TaskId
 from platform_stub.rules import events as ev
@@ -43,6 +43,12 @@ from platform_stub.store import jobs as job_rows
 Idle = Callable[[Session, UpdateKind, str], None]
 """Called after the commit with a version that a device without an open job of its kind reported over MQTT."""
 
+_ABOUT_A_JOB: Final = (Status, Started, InformAnswer)
+_ABOUT_A_DEVICE: Final = (Versions, Listening, Check)
+_WITH_VERSIONS: Final = (Versions, Check)
+_TOLD: Final = frozenset({JobState.PENDING})
+_TOLD_AGAIN: Final = frozenset({JobState.PENDING, JobState.DOWNLOADING})
+
 
 class Batch:
     """One batch of reports on its way into one transaction."""
@@ -58,6 +64,7 @@ class Batch:
         self._cards: dict[int, tuple[str, str]] = {}
         self._moved: dict[int, int] = {}
         self._notes: list[dict[str, Any]] = []
+        self._noted: dict[int, tuple[int | None, str, str | None]] = {}  # the last note of each device
         self._firmware: dict[int, str] = {}
         self._software: dict[int, str] = {}
         self._new_cards: dict[int, tuple[str, str]] = {}
@@ -65,6 +72,7 @@ class Batch:
         self._issued: dict[int, int] = {}
         self._tokens: list[dict[str, Any]] = []
         self._tell: dict[Session, bool] = {}  # whether it asked by a version report
+        self._arriving: set[Session] = set()  # present once this is committed
 
     def apply(self, reports: Sequence[Report]) -> None:
         """Read what the reports need, decide them in order, write what changed."""
@@ -74,11 +82,11 @@ class Batch:
         self._write()
 
     def _load(self, reports: Sequence[Report]) -> None:
-        tids = {r.tid for r in reports if isinstance(r, Status | Started | InformAnswer) and r.tid}
-        askers = {r.origin.device_id for r in reports if isinstance(r, Versions | Listening | Check)}
+        tids = {r.tid for r in reports if isinstance(r, _ABOUT_A_JOB) and r.tid}
+        askers = {r.origin.device_id for r in reports if isinstance(r, _ABOUT_A_DEVICE)}
         self._cases.load(tids, askers)
         self._versions = job_rows.load_versions(
-            self._conn, {r.origin.device_id for r in reports if isinstance(r, Versions | Check)}
+            self._conn, {r.origin.device_id for r in reports if isinstance(r, _WITH_VERSIONS)}
         )
         self._cards = job_rows.load_cards(
             self._conn, {r.origin.device_id for r in reports if isinstance(r, Card)}
@@ -117,17 +125,34 @@ class Batch:
     def _decide_status(self, report: Status) -> None:
         job = self._cases.find(report.tid, report.origin.device_id)
         if job is None:
-            self._answer(report.origin, topics.STATUS_REPLY, report.message_id, CallRefusal.NOT_FOUND)
+            self._refuse_step(report, CallRefusal.NOT_FOUND, f"the device has no job {report.tid}", None)
             return
         self._expire(job)
         outcome = moves.report(
             job.state, job.step, report.step, hold=self._cases.hold(job), strict=self._strict
         )
         if isinstance(outcome, moves.StepRefusal):
-            self._answer(report.origin, topics.STATUS_REPLY, report.message_id, STEP_REFUSALS[outcome])
+            self._refuse_step(report, STEP_REFUSALS[outcome], moves.words_for(outcome, job.state), job.tid)
             return
         self._move(job, outcome, f"step {report.step}")
         self._answer(report.origin, topics.STATUS_REPLY, report.message_id)
+
+    def _refuse_step(self, report: Status, refusal: CallRefusal, why: str, tid: int | None) -> None:
+        """Refuse it, and note that on the timeline, once as long as nothing else happens to the device."""
+        origin = report.origin
+        self._answer(origin, topics.STATUS_REPLY, report.message_id, refusal, why)
+        generation = origin.generation if isinstance(origin, Call) else Generation.FUSE
+        noted = tid, f"step {report.step} refused", f"{TABLES[generation][refusal].text}: {why}"
+        if noted != self._last_noted(origin.device_id):
+            self._note(origin, *noted)
+
+    def _last_noted(self, device_id: int) -> tuple[int | None, str, str | None] | None:
+        """Find what was noted last of a device, in this batch or before it."""
+        noted = self._noted.get(device_id)
+        if noted is not None:
+            return noted
+        entry = devices.last_entry(self._conn, device_id)
+        return None if entry is None else (entry.tid, entry.what, entry.detail)
 
     def _decide_start(self, report: Started) -> None:
         call = report.origin
@@ -154,6 +179,7 @@ class Batch:
         self._answer(origin, topics.VERSION_REPLY, report.message_id)
         if isinstance(origin, Session):
             self._tx.then(setattr, origin, "present", True)
+            self._arriving.add(origin)
             self._tell[origin] = True
             if self._idle is not None:
                 self._tell_idle(self._idle, origin, report)
@@ -259,9 +285,7 @@ class Batch:
         now_ms = self._cases.account(job.account_id).now_ms
         self._moved[job.tid] = now_ms
         detail = job.state.name.lower() if job.state is not was else None
-        self._notes.append(
-            {"device_id": job.device_id, "tid": job.tid, "at_ms": now_ms, "what": what, "detail": detail}
-        )
+        self._put_note(job.device_id, job.tid, now_ms, what, detail)
         if job.state.is_open:
             return
         self._ends[job.task_id] = self._ends.get(job.task_id, 0) + 1
@@ -294,12 +318,16 @@ class Batch:
     def _tell_pending(self, session: Session, *, asked: bool) -> None:
         """Tell a device of its pending jobs, once a batch: filled when it is present by then, empty otherwise.
 
-        A job that is announced by the account's webhook is told only to a device that asked.
+        A present device that reports its version is told of its download as well: it may have let go of it at a
+        pause, or lost its memory with its power. A job that is announced by the account's webhook is told only to
+        a device that asked.
         """
+        is_back = asked and (session.present or session in self._arriving)
+        told = _TOLD_AGAIN if is_back else _TOLD
         pending = [
             JobFacts(job.tid, job.kind, job.target, job.size_bytes, job.md5)
             for job in self._cases.of(session.device_id)
-            if job.state is JobState.PENDING
+            if job.state in told
             and (asked or job.notification != "webhook")
             and self._cases.stop(job) is None
             and not self._cases.is_overdue(job)
@@ -309,20 +337,29 @@ class Batch:
 
     def _note(self, origin: Origin, tid: int | None, what: str, detail: str | None) -> None:
         now_ms = self._cases.account(origin.account_id).now_ms
+        self._put_note(origin.device_id, tid, now_ms, what, detail)
+
+    def _put_note(self, device_id: int, tid: int | None, now_ms: int, what: str, detail: str | None) -> None:
+        self._noted[device_id] = tid, what, detail
         self._notes.append(
-            {"device_id": origin.device_id, "tid": tid, "at_ms": now_ms, "what": what, "detail": detail}
+            {"device_id": device_id, "tid": tid, "at_ms": now_ms, "what": what, "detail": detail}
         )
 
     def _answer(
-        self, origin: Origin, suffix: str, message_id: str, refusal: CallRefusal | None = None
+        self,
+        origin: Origin,
+        suffix: str,
+        message_id: str,
+        refusal: CallRefusal | None = None,
+        why: str | None = None,
     ) -> None:
-        """Answer a session after the commit; an HTTP call takes it from where it waits."""
+        """Answer a session after the commit; an HTTP call takes it from where it waits. `why` is for people."""
         if isinstance(origin, Call):
-            origin.refusal = refusal
+            origin.refusal, origin.note = refusal, why
             return
         code, text = (messages.ACCEPTED, "success") if refusal is None else FUSE[refusal]
         payload = messages.encode(messages.Reply(id=message_id, code=code, msg=text))
-        self._tx.then(self._sessions.publish, origin, suffix, payload)
+        self._tx.then(self._sessions.publish, origin, suffix, payload, 1, why)
 
     def _write(self) -> None:
         jobs = self._cases.jobs

@@ -1,9 +1,9 @@
-"""Use cases on products, devices and packages."""
+"""Use cases on products, the devices registered in them, and packages; what becomes of a device is in `life`."""
 
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
@@ -12,14 +12,12 @@ from sqlalchemy import Connection
 
 from platform_stub.protocol import operator as api
 from platform_stub.protocol.codes import OTHER_CHIPS, UpdateKind
-from platform_stub.protocol.errors import UsageFault
 from platform_stub.protocol.ids import RESERVED_PRODUCT_IDS, AccountId
-from platform_stub.protocol.token import decode_key
-from platform_stub.rules import events as ev
-from platform_stub.service.accounts import new_key
+from platform_stub.rules.refusals import OFFENDERS_SHOWN
+from platform_stub.service.accounts import account_now, is_key, new_key
 from platform_stub.service.answers import Rejection, conflict, malformed, not_found
 from platform_stub.service.writer import Tx
-from platform_stub.store import accounts, devices, packages, tasks
+from platform_stub.store import accounts, devices, packages
 from platform_stub.store.schema import AnyRow
 
 KIND_NAMES: Final[Mapping[int, api.Kind]] = MappingProxyType({1: "FOTA", 2: "SOTA"})
@@ -28,13 +26,6 @@ FILE_NAME: Final = re.compile(r"[ !#-.0-9:-\[\]-~]{1,60}\.(zip|rar|bin)", re.ASC
 """A package's file: printable ASCII but for quotes and slashes, so that it fits a header's quotes."""
 DEFAULT_FILE: Final = "package.bin"
 _PRODUCT_ID_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-
-
-def account_now(tx: Tx, account_id: int) -> int:
-    """Read the account's clock."""
-    row = accounts.load(tx.conn, account_id)
-    assert row is not None, "accounts are never removed"
-    return tx.real_ms + row.clock_offset_ms
 
 
 def create_product(tx: Tx, account_id: int, request: api.CreateProduct) -> api.Product | Rejection:
@@ -46,8 +37,13 @@ def create_product(tx: Tx, account_id: int, request: api.CreateProduct) -> api.P
         return malformed(f"$.product_id: {product_id} is a word of the devices' paths; choose another one")
     if devices.load_product(tx.conn, product_id) is not None:
         return conflict(f"product id {product_id} is taken")
+    if request.access_key is not None and not is_key(request.access_key):
+        return malformed("$.access_key: expected an access key: base64, 4 to 128 characters")
     product = api.Product(
-        product_id=product_id, account_id=account_id, name=request.name, access_key=new_key()
+        product_id=product_id,
+        account_id=account_id,
+        name=request.name,
+        access_key=request.access_key or new_key(),
     )
     devices.add_product(
         tx.conn,
@@ -64,10 +60,17 @@ def _made_up_id() -> str:
     return "".join(_PRODUCT_ID_LETTERS[byte % len(_PRODUCT_ID_LETTERS)] for byte in digest[:10])
 
 
-def show_product(row: AnyRow) -> api.Product:
-    """Show a product."""
-    return api.Product(
-        product_id=row.product_id, account_id=row.account_id, name=row.name, access_key=row.access_key
+def show_products(conn: Connection, account_id: int) -> api.ProductList | Rejection:
+    """Show all products of an account."""
+    if accounts.load(conn, account_id) is None:
+        return not_found("account", account_id)
+    return api.ProductList(
+        products=[
+            api.Product(
+                product_id=row.product_id, account_id=row.account_id, name=row.name, access_key=row.access_key
+            )
+            for row in devices.load_products(conn, account_id)
+        ]
     )
 
 
@@ -87,8 +90,20 @@ def show_device(row: AnyRow) -> api.Device:
     )
 
 
-def register(tx: Tx, product_id: str, requests: Sequence[api.RegisterDevice]) -> api.Registered | Rejection:
-    """Register devices of a product, all or none; a terminated device's name is free again (P12)."""
+def _entry(at: int) -> str:
+    return f"entry {at + 1}"
+
+
+def register(
+    tx: Tx,
+    product_id: str,
+    requests: Sequence[api.RegisterDevice],
+    place: Callable[[int], str] = _entry,
+) -> api.Registered | Rejection:
+    """Register devices of a product, all or none.
+
+    A terminated device's name is free again, its ID is not (P12). `place` says where the request at an index stands.
+    """
     product = devices.load_product(tx.conn, product_id)
     if product is None:
         return not_found("product", product_id)
@@ -98,7 +113,7 @@ def register(tx: Tx, product_id: str, requests: Sequence[api.RegisterDevice]) ->
         return malformed(
             f"{len(twice)} names stand twice in the list: {', '.join(twice[:5])}", names=twice[:20]
         )
-    if (wrong := _wrong_keys(requests)) is not None:
+    if (wrong := _wrong_keys(requests) or _wrong_ids(tx, requests, place)) is not None:
         return wrong
     taken = devices.taken_names(tx.conn, product_id, names)
     if taken:
@@ -106,6 +121,7 @@ def register(tx: Tx, product_id: str, requests: Sequence[api.RegisterDevice]) ->
     now_ms = account_now(tx, product.account_id)
     rows = [
         {
+            "device_id": request.device_id,
             "account_id": product.account_id,
             "product_id": product_id,
             "name": request.name,
@@ -128,15 +144,36 @@ def register(tx: Tx, product_id: str, requests: Sequence[api.RegisterDevice]) ->
     )
 
 
+def _wrong_ids(
+    tx: Tx, requests: Sequence[api.RegisterDevice], place: Callable[[int], str]
+) -> Rejection | None:
+    """Refuse device IDs that are there twice, or were ever a device's: an ID is never used again (P12)."""
+    places: dict[int, int] = {}
+    for at, request in enumerate(requests):
+        if request.device_id is not None:
+            first = places.setdefault(request.device_id, at)
+            if first != at:
+                return malformed(
+                    f"{place(at)}: device_id {request.device_id} is there already, at {place(first)}"
+                )
+    used = devices.used_ids(tx.conn, list(places))
+    if not used:
+        return None
+    shown = [f"{place(places[device_id])}: device_id {device_id}" for device_id in used[:OFFENDERS_SHOWN]]
+    more = f" and {len(used) - len(shown)} more" if len(used) > len(shown) else ""
+    text = (
+        "is or was another device's, and no ID is used again (P12); leave device_id out to have one numbered"
+    )
+    return Rejection(
+        code=api.ErrorCode.CONFLICT,
+        message=f"{', '.join(shown)}{more} {text}",
+        details={"device_ids": used[:OFFENDERS_SHOWN]},
+    )
+
+
 def _wrong_keys(requests: Sequence[api.RegisterDevice]) -> Rejection | None:
     """Refuse keys that are not base64: their devices could never sign a token."""
-    wrong = []
-    for request in requests:
-        if request.key is not None:
-            try:
-                decode_key(request.key)
-            except UsageFault:
-                wrong.append(request.name)
+    wrong = [request.name for request in requests if request.key is not None and not is_key(request.key)]
     if not wrong:
         return None
     return malformed(
@@ -153,80 +190,20 @@ def show_devices(conn: Connection, account_id: int, after: int, limit: int) -> a
     return api.DevicePage(devices=page, next_after=page[-1].device_id if len(rows) > limit else None)
 
 
-def _living(tx: Tx, device_id: int) -> AnyRow | Rejection:
-    row = devices.load(tx.conn, device_id)
-    if row is None:
-        return not_found("device", device_id)
-    return conflict(f"device {device_id} is terminated") if row.terminated_ms is not None else row
-
-
-def _changed(tx: Tx, device_id: int) -> api.Device:
-    row = devices.load(tx.conn, device_id)
-    assert row is not None
-    return show_device(row)
-
-
-def terminate(tx: Tx, device_id: int) -> api.Device | Rejection:
-    """End a device's life: its entitlement becomes invalid (B10), its open jobs cancelled (P9)."""
-    row = _living(tx, device_id)
-    if isinstance(row, Rejection):
-        return row
-    now_ms = account_now(tx, row.account_id)
-    devices.change(tx.conn, device_id, terminated_ms=now_ms)
-    held = devices.load_entitlement(tx.conn, device_id)
-    if held is not None:
-        paid_ms = account_now(tx, held.account_id)  # on the clock of the account that paid (P12)
-        accounts.append(tx.conn, held.account_id, paid_ms, [ev.Ended(device_id=row.device_id)])
-    for task_id in tasks.cancel_jobs_of_device(tx.conn, device_id, now_ms):
-        tx.then(tx.effects.jobs_ended, task_id, 1)
-    tx.then(tx.effects.close_session, device_id)
-    return _changed(tx, device_id)
-
-
-def move(tx: Tx, device_id: int, request: api.MoveDevice) -> api.Device | Rejection:
-    """Move a device to another product; its ID and entitlement stay (P12), its old connection ends."""
-    row = _living(tx, device_id)
-    if isinstance(row, Rejection):
-        return row
-    product = devices.load_product(tx.conn, request.product_id)
-    if product is None:
-        return not_found("product", request.product_id)
-    name = request.name or row.name
-    holder = devices.load_by_address(tx.conn, request.product_id, name)
-    if holder is not None and holder.device_id == device_id:
-        return show_device(row)
-    if holder is not None:
-        return conflict(
-            f"the name {name} is taken in product {request.product_id} by device {holder.device_id}"
-        )
-    devices.change(
-        tx.conn, device_id, product_id=request.product_id, name=name, account_id=product.account_id
-    )
-    _note(tx, row, "moved", f"{row.product_id}/{row.name} to {request.product_id}/{name}")
-    tx.then(tx.effects.close_session, device_id)
-    return _changed(tx, device_id)
-
-
-def replace_card(tx: Tx, device_id: int, request: api.ReplaceCard) -> api.Device | Rejection:
-    """Enter another card; it plays no part in charging (B9)."""
-    row = _living(tx, device_id)
-    if isinstance(row, Rejection):
-        return row
-    devices.change(tx.conn, device_id, iccid=request.iccid, imsi=request.imsi)
-    _note(tx, row, "card replaced", f"ICCID {request.iccid or '-'}, IMSI {request.imsi or '-'}")
-    return _changed(tx, device_id)
-
-
-def _note(tx: Tx, row: AnyRow, what: str, detail_text: str) -> None:
-    now_ms = account_now(tx, row.account_id)
-    devices.note(
-        tx.conn,
-        [{"device_id": row.device_id, "tid": None, "at_ms": now_ms, "what": what, "detail": detail_text}],
-    )
-
-
-def show_package(row: AnyRow) -> api.Package:
+def show_package(conn: Connection, package_id: int) -> api.Package | Rejection:
     """Show a package."""
+    row = packages.load(conn, package_id)
+    return not_found("package", package_id) if row is None else _describe(row)
+
+
+def show_packages(conn: Connection, account_id: int) -> api.Packages | Rejection:
+    """Show all packages of an account, oldest first."""
+    if accounts.load(conn, account_id) is None:
+        return not_found("account", account_id)
+    return api.Packages(packages=[_describe(row) for row in packages.load_all(conn, account_id)])
+
+
+def _describe(row: AnyRow) -> api.Package:
     return api.Package(
         package_id=row.package_id,
         account_id=row.account_id,
@@ -343,7 +320,7 @@ def show_versions(conn: Connection, product_id: str) -> api.VersionDistribution 
 def _package(conn: Connection, package_id: int) -> api.Package:
     row = packages.load(conn, package_id)
     assert row is not None
-    return show_package(row)
+    return _describe(row)
 
 
 def skip_verification(tx: Tx, package_id: int) -> api.Package | Rejection:

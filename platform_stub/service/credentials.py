@@ -6,6 +6,7 @@ costs no second HMAC; who was let in is remembered until the next use case is co
 moves or ends a device or sets a clock. Times are the account's. Source: onenet-protocol, section 2.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -14,7 +15,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from platform_stub.protocol.calls import FUSE, CallRefusal, Generation
+from platform_stub.protocol.calls import FUSE, CallRefusal, Generation, Refused
+from platform_stub.protocol.shown import shown
 from platform_stub.protocol.token import (
     TEN_YEARS_S,
     VERSION_2018,
@@ -47,13 +49,6 @@ class Caller(Struct, frozen=True, kw_only=True, gc=False):
     name: str
     generation: Generation
     now_ms: int
-
-
-class Refused(Struct, frozen=True, gc=False):
-    """A call that is answered with no. `text`, when given, is said instead of the table's text."""
-
-    why: CallRefusal
-    text: str | None = None
 
 
 class _Kind(Enum):
@@ -114,7 +109,7 @@ class Credentials:
         self._epoch = epoch
         self._seen_epoch = -1
         self._known: dict[_Address, tuple[Token, AnyRow]] = {}
-        self.admitted = 0
+        self.admitted: Counter[int] = Counter()  # calls that were let in, by account
 
     def authenticate(
         self,
@@ -166,7 +161,7 @@ class Credentials:
 
     def admit(self, generation: Generation, row: AnyRow) -> Caller:
         """Let in the device of a row without a token."""
-        self.admitted += 1
+        self.admitted[row.account_id] += 1
         return Caller(
             device_id=row.device_id,
             account_id=row.account_id,
@@ -186,17 +181,20 @@ class Credentials:
         known = self._proven.get(authorization)
         try:
             token = parse_token(authorization) if known is None else known[0]
-        except TokenError:
-            return Refused(CallRefusal.INVALID_AUTHORIZATION)
+        except TokenError as exc:
+            return Refused(
+                CallRefusal.INVALID_AUTHORIZATION, note=shown(str(exc)) if authorization else "no token"
+            )
         if row is None:
-            return Refused(CallRefusal.NO_SUCH_DEVICE)
+            return Refused(CallRefusal.NO_SUCH_DEVICE, note="unknown device")
         rules = _RULES[generation]
         kind, key = _signer(token.res, row)
         if kind is None or kind not in (rules.strict_kinds if self._strict else rules.kinds):
-            return Refused(CallRefusal.INVALID_RESOURCE)
+            speaks = "does not speak for this device" if kind is None else "is not taken here"
+            return Refused(CallRefusal.INVALID_RESOURCE, note=f"res {shown(token.res)} {speaks}")
         fault = _version_fault(kind, token.version, rules)
         if fault is not None:
-            return Refused(fault)
+            return Refused(fault, note=f"version {shown(token.version)} is not taken with this res here")
         now_s = (self._real_ms() + row.clock_offset_ms) // 1000
         judgement = judge_time(token, now_s, rules.ahead_s_max)
         if judgement is Judgement.GOOD:
@@ -239,9 +237,14 @@ def _say(
     match judgement:
         case Judgement.EXPIRED:
             text = FUSE[CallRefusal.TOKEN_EXPIRED].text.format(expire=token.et, now=now_s)
-            return Refused(CallRefusal.TOKEN_EXPIRED, text if generation is Generation.FUSE else None)
+            note = (
+                f"the token expired {now_s - token.et} s ago: et={token.et}, the account's clock is {now_s}"
+            )
+            return Refused(CallRefusal.TOKEN_EXPIRED, text if generation is Generation.FUSE else None, note)
         case Judgement.TOO_FAR_AHEAD:
-            return Refused(CallRefusal.TOKEN_TOO_LONG)
+            return Refused(
+                CallRefusal.TOKEN_TOO_LONG, note=f"et={token.et} is more than ten years from {now_s}"
+            )
         case _:
-            is_user = kind is _Kind.USER
-            return Refused(CallRefusal.INVALID_RESOURCE if is_user else CallRefusal.INVALID_AUTHORIZATION)
+            why = CallRefusal.INVALID_RESOURCE if kind is _Kind.USER else CallRefusal.INVALID_AUTHORIZATION
+            return Refused(why, note=f"wrong key: not signed with the {kind.name.lower()}'s key")

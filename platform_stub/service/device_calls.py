@@ -2,22 +2,25 @@
 
 Not here: paths, JSON and envelopes (`api`), numbers and texts (`protocol.calls`). A call that changes nothing is
 one look-up; one that does goes through the writer with everybody's reports (`batch`), where it is decided anew.
-Times are the account's. Source: onenet-protocol, sections 2, 4 and 5; P10, P15.
+StoreUnavailable comes out of any of them: nothing has changed. Times are the account's.
+Source: onenet-protocol, sections 2, 4 and 5; P10, P15.
 """
 
 import asyncio
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final
 
 from msgspec import Struct
+from sqlalchemy import Connection
 
-from platform_stub.protocol.calls import CallRefusal, Generation
+from platform_stub.protocol.calls import CallRefusal, Generation, Refused
 from platform_stub.protocol.codes import JobState, UpdateKind
 from platform_stub.rules.jobs import StepRefusal, ending
 from platform_stub.rules.offers import Asked, Terms, find_mismatch
 from platform_stub.service import job_tokens
-from platform_stub.service.credentials import Caller, Credentials, Refused
-from platform_stub.service.downloads import Contents, Granted
+from platform_stub.service.auto_add import AutoAdds
+from platform_stub.service.contents import Contents, PackageFile
+from platform_stub.service.credentials import Caller, Credentials
 from platform_stub.service.reports import (
     STATE_REFUSALS,
     Call,
@@ -27,16 +30,15 @@ from platform_stub.service.reports import (
     Status,
     Versions,
 )
-from platform_stub.service.standing import Standing, stand
+from platform_stub.service.standing import Standing, standing_of
 from platform_stub.service.writer import Writer
 from platform_stub.store import jobs
 from platform_stub.store.engine import Store
 from platform_stub.store.errors import StoreUnavailable
 from platform_stub.store.schema import AnyRow
 
-__all__ = ["AutoAdd", "Caller", "DeviceCalls", "Granted", "Offer", "Refused"]
+__all__ = ["Caller", "DeviceCalls", "Offer", "PackageFile", "Refused"]
 
-_UNAVAILABLE: Final = Refused(CallRefusal.UNAVAILABLE)
 _NO_TASK: Final = Refused(CallRefusal.NO_TASK)
 _NOT_FOUND: Final = Refused(CallRefusal.NOT_FOUND)
 _UNDER_WAY: Final = (JobState.DOWNLOADING, JobState.UPGRADING)
@@ -58,13 +60,6 @@ class Offer(Struct, frozen=True, kw_only=True, gc=False):
     retry_interval_s: int
 
 
-class AutoAdd(Protocol):
-    """The policies that take in devices by themselves (P15)."""
-
-    async def judge(self, device_id: int, kind: UpdateKind, version: str) -> Refused | bool:
-        """Take a device in where a policy wants it: True when it has a job now, Refused says why it has none."""
-
-
 class DeviceCalls:
     """The devices' calls on the store and the writer. `real_ms` is the wall clock."""
 
@@ -73,6 +68,7 @@ class DeviceCalls:
         store: Store,
         writer: Writer[Report],
         credentials: Credentials,
+        auto_adds: AutoAdds,
         real_ms: Callable[[], int],
         *,
         strict: bool = False,
@@ -80,39 +76,20 @@ class DeviceCalls:
         self._store = store
         self._writer = writer
         self._credentials = credentials
+        self._auto_adds = auto_adds
         self._real_ms = real_ms
         self._strict = strict
+        self.authenticate = credentials.authenticate  # the device of an address (B, C), or of an ID (A)
         self.contents = Contents(store)
-        self.auto_add: AutoAdd | None = None
-
-    def authenticate(
-        self,
-        generation: Generation,
-        authorization: str,
-        *,
-        product_id: str | None = None,
-        name: str | None = None,
-        device_id: int | None = None,
-    ) -> Caller | Refused:
-        """Judge a token for the device of an address (B, C), or of an ID (A)."""
-        try:
-            return self._credentials.authenticate(
-                generation, authorization, product_id=product_id, name=name, device_id=device_id
-            )
-        except StoreUnavailable:
-            return _UNAVAILABLE
 
     def enter_by_token(self, token: str, authorization: str = "") -> tuple[Caller, int] | Refused:
         """Find the device and job (tid) of generation A's job token, which a download names alone.
 
         An authorization that is given is judged as well; none is asked for.
         """
-        try:
-            with self._store.glance() as conn:
-                issued = jobs.find_token(conn, token) if job_tokens.is_token(token) else None
-                row = jobs.find_caller_by_id(conn, issued.device_id) if issued is not None else None
-        except StoreUnavailable:
-            return _UNAVAILABLE
+        with self._store.glance() as conn:
+            issued = _find_token(conn, token)
+            row = None if issued is None else jobs.find_caller_by_id(conn, issued.device_id)
         if issued is None:
             return Refused(CallRefusal.JOB_TOKEN_MISSING)
         if authorization or row is None:
@@ -121,14 +98,9 @@ class DeviceCalls:
                 return refusal
         assert row is not None, "a device that is not there is refused"
         caller = self._credentials.admit(Generation.SOUTH, row)
-        if issued.issued_ms <= job_tokens.issued_after(caller.now_ms):
+        if job_tokens.is_expired(issued.issued_ms, caller.now_ms):
             return Refused(CallRefusal.JOB_TOKEN_EXPIRED)
         return caller, issued.tid
-
-    def find_device(self, product_id: str, auth_info: str, authorization: str) -> int | Refused:
-        """Find a device's ID by what it authenticates with (A): its name, or its IMEI, which is a name too."""
-        found = self.authenticate(Generation.SOUTH, authorization, product_id=product_id, name=auth_info)
-        return found if isinstance(found, Refused) else found.device_id
 
     async def report_versions(
         self, caller: Caller, f_version: str | None, s_version: str | None
@@ -138,11 +110,8 @@ class DeviceCalls:
 
     def show_versions(self, caller: Caller) -> tuple[str | None, str | None] | Refused:
         """Show the (firmware, software) versions that were last reported."""
-        try:
-            with self._store.glance() as conn:
-                row = jobs.find_versions(conn, caller.device_id)
-        except StoreUnavailable:
-            return _UNAVAILABLE
+        with self._store.glance() as conn:
+            row = jobs.find_versions(conn, caller.device_id)
         return Refused(CallRefusal.NO_SUCH_DEVICE) if row is None else (row.f_version, row.s_version)
 
     async def check(
@@ -158,19 +127,14 @@ class DeviceCalls:
         Without a job an auto-add policy may make one (P15).
         """
         asked = Asked(version=version, manufacturer=manufacturer, model=model)
-        try:
-            answer = await self._check(caller, kind, asked)
-            if answer is None:
-                answer = await self._join(caller, kind, asked)
-            return self._last_word(caller, kind) if answer is None else answer
-        except StoreUnavailable:
-            return _UNAVAILABLE
+        answer = await self._check(caller, kind, asked)
+        if answer is None:
+            answer = await self._join(caller, kind, asked)
+        return self._last_word(caller, kind) if answer is None else answer
 
     async def _join(self, caller: Caller, kind: UpdateKind, asked: Asked) -> Offer | Refused | None:
         """Let an auto-add policy make a job (P15); None when none wants the device."""
-        if self.auto_add is None:
-            return None
-        added = await self.auto_add.judge(caller.device_id, kind, asked.version)
+        added = await self._auto_adds.judge(caller.device_id, kind, asked.version)
         if isinstance(added, Refused):
             return added
         return await self._check(caller, kind, asked) if added else None
@@ -185,7 +149,7 @@ class DeviceCalls:
             row = self._find_open(caller, kind)
         if row.tid is None:
             return None
-        stop = stand(row, self._real_ms()).stop
+        stop = standing_of(row, self._real_ms()).stop
         if stop is None:
             return _offer(row)
         return _NO_TASK if stop is StepRefusal.NOT_STARTED else Refused(STATE_REFUSALS[stop])
@@ -196,7 +160,7 @@ class DeviceCalls:
             return True
         if row.tid is None:
             return False
-        standing = stand(row, self._real_ms())
+        standing = standing_of(row, self._real_ms())
         return standing.is_overdue or find_mismatch(standing.state, _terms(row), asked) is not None or (
             caller.generation is Generation.SOUTH and row.token is None and standing.stop is None
         )  # fmt: skip
@@ -212,32 +176,26 @@ class DeviceCalls:
 
     async def tasking(self, caller: Caller, kind: UpdateKind) -> Offer | Refused:
         """Say which job of a kind is downloading or upgrading (A)."""
-        try:
+        row = self._find_open(caller, kind)
+        if _is_under_way(row) and row.token is None:
+            refusal = await self._send(Check(_call(caller), kind, None))
+            if refusal is not None:
+                return refusal
             row = self._find_open(caller, kind)
-            if _is_under_way(row) and row.token is None:
-                refusal = await self._send(Check(_call(caller), kind, None))
-                if refusal is not None:
-                    return refusal
-                row = self._find_open(caller, kind)
-        except StoreUnavailable:
-            return _UNAVAILABLE
         if not _is_under_way(row):
             return _NOT_FOUND
-        standing = stand(row, self._real_ms())
+        standing = standing_of(row, self._real_ms())
         if standing.is_overdue:
             return _NOT_FOUND
         return _offer(row) if standing.stop is None else Refused(STATE_REFUSALS[standing.stop])
 
     def resolve_token(self, caller: Caller, token: str) -> int | Refused:
         """Find the tid of a job token of generation A; another device's is as good as none."""
-        try:
-            with self._store.glance() as conn:
-                issued = jobs.find_token(conn, token) if job_tokens.is_token(token) else None
-        except StoreUnavailable:
-            return _UNAVAILABLE
+        with self._store.glance() as conn:
+            issued = _find_token(conn, token)
         if issued is None or issued.device_id != caller.device_id:
             return Refused(CallRefusal.JOB_TOKEN_MISSING)
-        if issued.issued_ms <= job_tokens.issued_after(caller.now_ms):
+        if job_tokens.is_expired(issued.issued_ms, caller.now_ms):
             return Refused(CallRefusal.JOB_TOKEN_EXPIRED)
         return int(issued.tid)
 
@@ -254,7 +212,7 @@ class DeviceCalls:
         if isinstance(found, Refused):
             return found
         _, standing = found
-        if standing.is_overdue or standing.state is JobState.PENDING:
+        if standing.moves_when_asked:
             return await self._send(Started(_call(caller), tid))
         end = ending(standing.state, standing.step)
         if end in {StepRefusal.CANCELLED, StepRefusal.EXPIRED}:
@@ -272,7 +230,7 @@ class DeviceCalls:
         if isinstance(found, Refused):
             return found
         _, standing = found
-        if standing.is_overdue or standing.state is JobState.PENDING:
+        if standing.moves_when_asked:
             call = _call(caller)
             refusal = await self._send(Started(call, tid))
             if refusal is not None:
@@ -282,13 +240,13 @@ class DeviceCalls:
         end = ending(standing.state, standing.step)
         return standing.state if end in {None, StepRefusal.FINISHED} else Refused(STATE_REFUSALS[end])
 
-    async def open_download(self, caller: Caller, tid: int) -> Granted | Refused:
+    async def open_download(self, caller: Caller, tid: int) -> PackageFile | Refused:
         """Let a device read its job's package; a pending job becomes downloading first."""
         found = self._find_job(caller, tid)
         if isinstance(found, Refused):
             return found
         row, standing = found
-        if standing.is_overdue or standing.state is JobState.PENDING:
+        if standing.moves_when_asked:
             refusal = await self._send(Started(_call(caller), tid))
             if refusal is not None:
                 return refusal
@@ -296,10 +254,7 @@ class DeviceCalls:
             end = ending(standing.state, standing.step)
             if end is not None:
                 return Refused(STATE_REFUSALS[end])
-        try:
-            return await self.contents.read(row.package_id)
-        except StoreUnavailable:
-            return _UNAVAILABLE
+        return await self.contents.read(row.package_id)
 
     async def report_step(self, caller: Caller, tid: int, step: int) -> Refused | None:
         """Take a step of a job."""
@@ -312,15 +267,12 @@ class DeviceCalls:
         return row
 
     def _find_job(self, caller: Caller, tid: int) -> tuple[AnyRow, Standing] | Refused:
-        """Look up a job of the caller's; another device's, or one whose task has not started, is not found."""
-        try:
-            with self._store.glance() as conn:
-                row = jobs.find_job(conn, tid)
-        except StoreUnavailable:
-            return _UNAVAILABLE
+        """Look up a job of the caller's; another device's is not found."""
+        with self._store.glance() as conn:
+            row = jobs.find_job(conn, tid)
         if row is None or row.device_id != caller.device_id:
             return _NOT_FOUND
-        return row, stand(row, self._real_ms())
+        return row, standing_of(row, self._real_ms())
 
     async def _send(self, report: Status | Versions | Check | Started) -> Refused | None:
         """Put a report into the writer's next group and wait for its commit; say why it was refused."""
@@ -332,10 +284,14 @@ class DeviceCalls:
 
         self._writer.report(report, settle)
         if not await settled:
-            return _UNAVAILABLE
+            raise StoreUnavailable("the report was not committed")
         call = report.origin
         assert isinstance(call, Call)
-        return None if call.refusal is None else Refused(call.refusal)
+        return None if call.refusal is None else Refused(call.refusal, note=call.note)
+
+
+def _find_token(conn: Connection, token: str) -> AnyRow | None:
+    return jobs.find_token(conn, token) if job_tokens.is_token(token) else None
 
 
 def _call(caller: Caller) -> Call:

@@ -29,9 +29,8 @@ def expire(tx: Tx, task_ids: Sequence[int]) -> list[Expired]:
 def _expire(tx: Tx, task_id: int) -> Expired:
     task = tasks.load(tx.conn, task_id)
     assert task is not None, "tasks are never removed"
-    account = accounts.load(tx.conn, task.account_id)
-    assert account is not None, "accounts are never removed"
-    now_ms = tx.real_ms + account.clock_offset_ms
+    account = accounts.load_known(tx.conn, task.account_id)
+    now_ms = account.now_ms(tx.real_ms)
     held_since_ms = account.hold_began(now_ms)
     count = deadlines.expire(tx.conn, task, now_ms, held_since_ms)
     if count:
@@ -47,12 +46,9 @@ def follow_ledger(tx: Tx, before: AccountRow, after: AccountRow, now_ms: int) ->
     its deadline moves by the hold's length, and devices are told.
     """
     began_ms = before.hold_began(now_ms)
-    holds = after.ledger.holds_pending(now_ms)
-    if began_ms is None and holds:
-        accounts.save_hold(tx.conn, after.account_id, now_ms)
-    elif began_ms is not None and holds and before.held_since_ms is None:
-        accounts.save_hold(tx.conn, after.account_id, began_ms)
-    elif began_ms is not None and not holds:
+    if after.ledger.holds_pending(now_ms):
+        accounts.save_hold(tx.conn, after.account_id, now_ms if began_ms is None else began_ms)
+    elif began_ms is not None:
         deadlines.lengthen(tx.conn, after.account_id, began_ms, now_ms)
         accounts.save_hold(tx.conn, after.account_id, None)
         tx.then(tx.effects.tell_account, after.account_id)

@@ -1,11 +1,12 @@
 """Faults that the stub was told to have towards devices, while it runs; kept in memory, gone with the process.
 
 Here it is decided whom a fault strikes, and how often it did. What then goes wrong is done where the answer is
-made: in the device calls over HTTP, and in `sessions` on MQTT. What can go wrong where is in `protocol.injected`.
+made: in the device calls over HTTP, and in `sessions` on MQTT. There a strike is taken back when nothing could go
+wrong with that answer after all. What can go wrong where is in `protocol.injected`.
 """
 
 from hashlib import blake2b
-from typing import Final
+from typing import Final, NamedTuple
 
 from platform_stub.protocol.injected import find_mistake, places_of
 from platform_stub.protocol.operator import InjectedFault, InjectedFaults, InjectFault
@@ -46,8 +47,26 @@ class _Fault:
         self.struck += 1
         return True
 
+    def take_back(self, device_id: int) -> None:
+        """Count a strike no longer: nothing went wrong."""
+        self.struck -= 1
+        if device_id in self.left_of:
+            self.left_of[device_id] += 1
+
     def show(self) -> InjectedFault:
         return InjectedFault(fault_id=self.fault_id, rule=self.rule, struck=self.struck)
+
+
+class Strike(NamedTuple):
+    """A fault that strikes a call of a device, counted as struck from the start."""
+
+    rule: InjectFault
+    fault: _Fault
+    device_id: int
+
+    def miss(self) -> None:
+        """Take it back: the answer had nothing that could go wrong; `times` has one more left again."""
+        self.fault.take_back(self.device_id)
 
 
 class Injection:
@@ -57,7 +76,13 @@ class Injection:
         self._faults: dict[int, _Fault] = {}
         self._by_place: dict[tuple[str, str], list[_Fault]] = {}
         self._last_id = 0
+        self._struck_before = 0  # by faults that are out of force
         self.is_empty = True
+
+    @property
+    def struck(self) -> int:
+        """How often any fault has struck, those that are out of force included."""
+        return self._struck_before + sum(fault.struck for fault in self._faults.values())
 
     def add(self, rule: InjectFault) -> InjectedFault | Rejection:
         """Put a fault in force, behind those that are; refused when it could never strike."""
@@ -80,23 +105,25 @@ class Injection:
         fault = self._faults.pop(fault_id, None)
         if fault is None:
             return not_found("injected fault", fault_id)
+        self._struck_before += fault.struck
         self._index()
         return fault.show()
 
     def clear(self) -> InjectedFaults:
         """Take all faults out of force; returns them as they were at last."""
         were = self.list()
+        self._struck_before = self.struck
         self._faults.clear()
         self._index()
         return were
 
-    def pick(self, call: str, generation: str, device_id: int, product_id: str) -> InjectFault | None:
+    def pick(self, call: str, generation: str, device_id: int, product_id: str) -> Strike | None:
         """Find what goes wrong with a call of a device, and count it as struck; mostly None, and then cheap."""
         if self.is_empty:
             return None
         for fault in self._by_place.get((call, generation), ()):
             if fault.strikes(device_id, product_id):
-                return fault.rule
+                return Strike(fault.rule, fault, device_id)
         return None
 
     def _index(self) -> None:

@@ -27,6 +27,11 @@ def is_token(text: str) -> bool:
     return _SHAPE.fullmatch(text) is not None
 
 
+def is_expired(issued_ms: int, now_ms: int) -> bool:
+    """Whether a token is too old to be good now."""
+    return issued_ms <= issued_after(now_ms)
+
+
 def issued_after(now_ms: int) -> int:
     """Give the time after which a token must have been issued to be good now."""
     return now_ms - LIFETIME_MS

@@ -1,4 +1,7 @@
-"""A device's life as the operator sees it: its entitlement, its presence, and all that happened to it."""
+"""A device's life after its registration: another card, another product, its end; and all of it as a story.
+
+What it means for licences: a card plays no part (B9), a move changes nothing (P12), the end ends the entitlement (B10).
+"""
 
 from collections.abc import Iterator
 
@@ -6,16 +9,85 @@ from sqlalchemy import Connection
 
 from platform_stub.protocol import operator as api
 from platform_stub.protocol.codes import JobState, UpdateKind
-from platform_stub.service.answers import Rejection, not_found
+from platform_stub.rules import events as ev
+from platform_stub.service.accounts import account_now
+from platform_stub.service.answers import Rejection, conflict, not_found
 from platform_stub.service.catalogue import show_device
 from platform_stub.service.sessions import Sessions
-from platform_stub.store import devices
+from platform_stub.service.writer import Tx
+from platform_stub.store import accounts, devices, tasks
 from platform_stub.store.schema import AnyRow
 
 
-def detail(
-    conn: Connection, device_id: int, sessions: Sessions, real_ms: int
-) -> api.DeviceDetail | Rejection:
+def _living(tx: Tx, device_id: int) -> AnyRow | Rejection:
+    row = devices.load(tx.conn, device_id)
+    if row is None:
+        return not_found("device", device_id)
+    return conflict(f"device {device_id} is terminated") if row.terminated_ms is not None else row
+
+
+def _changed(tx: Tx, device_id: int) -> api.Device:
+    row = devices.load(tx.conn, device_id)
+    assert row is not None
+    return show_device(row)
+
+
+def terminate(tx: Tx, device_id: int) -> api.Device | Rejection:
+    """End a device's life: its entitlement becomes invalid (B10), its open jobs cancelled (P9)."""
+    row = _living(tx, device_id)
+    if isinstance(row, Rejection):
+        return row
+    now_ms = account_now(tx, row.account_id)
+    devices.change(tx.conn, device_id, terminated_ms=now_ms)
+    held = devices.load_entitlement(tx.conn, device_id)
+    if held is not None:
+        paid_ms = account_now(tx, held.account_id)  # on the clock of the account that paid (P12)
+        accounts.append(tx.conn, held.account_id, paid_ms, [ev.Ended(device_id=row.device_id)])
+    for task_id in tasks.cancel_jobs_of_device(tx.conn, device_id, now_ms):
+        tx.then(tx.effects.jobs_ended, task_id, 1)
+    tx.then(tx.effects.close_session, device_id)
+    return _changed(tx, device_id)
+
+
+def move(tx: Tx, device_id: int, request: api.MoveDevice) -> api.Device | Rejection:
+    """Move a device to another product; its ID and entitlement stay (P12), its old connection ends."""
+    row = _living(tx, device_id)
+    if isinstance(row, Rejection):
+        return row
+    product = devices.load_product(tx.conn, request.product_id)
+    if product is None:
+        return not_found("product", request.product_id)
+    name = request.name or row.name
+    holder = devices.load_by_address(tx.conn, request.product_id, name)
+    if holder is not None and holder.device_id == device_id:
+        return show_device(row)
+    if holder is not None:
+        return conflict(
+            f"the name {name} is taken in product {request.product_id} by device {holder.device_id}"
+        )
+    devices.change(
+        tx.conn, device_id, product_id=request.product_id, name=name, account_id=product.account_id
+    )
+    _note(tx, row, "moved", f"{row.product_id}/{row.name} to {request.product_id}/{name}")
+    tx.then(tx.effects.close_session, device_id)
+    return _changed(tx, device_id)
+
+
+def replace_card(tx: Tx, device_id: int, request: api.ReplaceCard) -> api.Device | Rejection:
+    """Enter another card; it plays no part in charging (B9)."""
+    row = _living(tx, device_id)
+    if isinstance(row, Rejection):
+        return row
+    devices.change(tx.conn, device_id, iccid=request.iccid, imsi=request.imsi)
+    _note(tx, row, "card replaced", f"ICCID {request.iccid or '-'}, IMSI {request.imsi or '-'}")
+    return _changed(tx, device_id)
+
+
+def _note(tx: Tx, row: AnyRow, what: str, detail: str) -> None:
+    devices.note_one(tx.conn, row.device_id, account_now(tx, row.account_id), what, detail)
+
+
+def show(conn: Connection, device_id: int, sessions: Sessions, real_ms: int) -> api.DeviceDetail | Rejection:
     """Show a device with its entitlement and all that happened to it."""
     row = devices.load(conn, device_id)
     if row is None:

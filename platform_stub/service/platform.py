@@ -4,6 +4,7 @@ It decides nothing itself. All methods are called in the event loop's thread.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -16,9 +17,9 @@ from platform_stub.service.batch import Batch
 from platform_stub.service.credentials import Credentials
 from platform_stub.service.device_calls import DeviceCalls
 from platform_stub.service.injection import Injection
-from platform_stub.service.ports import Downlink, Session
+from platform_stub.service.ports import AccessLog, Downlink, Session
 from platform_stub.service.reports import Report
-from platform_stub.service.rest import Heard, Rest
+from platform_stub.service.rest import Rest, Traffic
 from platform_stub.service.sessions import Sessions
 from platform_stub.service.telling import Telling
 from platform_stub.service.timers import Timers
@@ -43,7 +44,9 @@ class Counts:
     expired: int  # jobs
     auto_added: int  # devices that a package's policy took in
     due_later: int  # starts and expiries that are waited for
-    package_bytes_kept: int  # contents in memory, for downloads
+    package_bytes_held: int  # contents in memory, for downloads
+    package_bytes_max: int  # their bound
+    faults_struck: int  # injected ones, those that are out of force included
 
 
 class _Waiter:
@@ -62,31 +65,41 @@ class Platform:
     `strict` takes the documentation's narrower reading where it contradicts itself or what devices do.
     """
 
-    def __init__(self, store: Store, real_ms: Callable[[], int], *, strict: bool = False) -> None:
+    def __init__(
+        self,
+        store: Store,
+        real_ms: Callable[[], int],
+        *,
+        strict: bool = False,
+        log: AccessLog | None = None,
+    ) -> None:
         self.store = store
+        self.log = log
         self.strict = strict
         self.real_ms = real_ms
         self.injection = Injection()
-        self.sessions = Sessions(self.injection)
+        self.sessions = Sessions(self.injection, log=log)
         self.writer: Writer[Report] = Writer(store, self._apply, real_ms, self)
         credentials = self._credentials = Credentials(
             store, real_ms, strict=strict, epoch=lambda: self.writer.works_done
         )
-        self.uplink = PlatformUplink(store, self.sessions, self.writer, credentials)
-        self.device_calls = DeviceCalls(store, self.writer, credentials, real_ms, strict=strict)
+        self.uplink = PlatformUplink(store, self.sessions, self.writer, credentials, log)
+        self.auto_adds = AutoAdds(self)
+        self.device_calls = DeviceCalls(
+            store, self.writer, credentials, self.auto_adds, real_ms, strict=strict
+        )
         self.webhooks = Webhooks(store, self.writer, real_ms, self.account_now)
         self._waiters: dict[int, list[_Waiter]] = {}
         self._offsets: dict[int, int] = {}
-        self.telling = Telling(self.sessions, self.read, self.account_now)
+        self._reports_of: Counter[int] = Counter()
+        self.telling = Telling(self.sessions, self)
         self._rest = Rest(
             told=self.telling.finish,
-            connected=lambda: len(self.sessions),
-            heard=self._heard,
+            is_connected=self.sessions.is_any_of,
+            traffic=self._traffic,
             is_open=self._is_open,
             clock_s=asyncio.get_running_loop().time,
         )
-        self.auto_add = AutoAdds(self)
-        self.device_calls.auto_add = self.auto_add
         self.timers = Timers(self)
         self.timers.start()
 
@@ -99,9 +112,11 @@ class Platform:
             commits=self.writer.commits,
             failed_commits=self.writer.failed_commits,
             expired=self.timers.expired,
-            auto_added=self.auto_add.joined,
+            auto_added=self.auto_adds.joined,
             due_later=len(self.timers),
-            package_bytes_kept=self.device_calls.contents.kept_bytes,
+            package_bytes_held=self.device_calls.contents.held_bytes,
+            package_bytes_max=self.device_calls.contents.max_bytes,
+            faults_struck=self.injection.struck,
         )
 
     def attach(self, downlink: Downlink) -> None:
@@ -130,7 +145,7 @@ class Platform:
         """Commit what is queued and let who waits go."""
         await self.timers.close()
         await self.telling.close()
-        await self.auto_add.close()
+        await self.auto_adds.close()
         await self.webhooks.close()
         await self.writer.close()
         for waiters in self._waiters.values():
@@ -141,8 +156,7 @@ class Platform:
         """Read an account's clock."""
         offset = self._offsets.get(account_id)
         if offset is None:
-            row = self.read(lambda conn: accounts.load(conn, account_id))
-            assert row is not None, "accounts are never removed"
+            row = self.read(lambda conn: accounts.load_known(conn, account_id))
             offset = self._offsets[account_id] = row.clock_offset_ms
         return self.real_ms() + offset
 
@@ -208,22 +222,24 @@ class Platform:
 
     def auto_add_changed(self) -> None:
         """Look again at which packages take in later devices."""
-        self.auto_add.forget()
+        self.auto_adds.forget()
 
     def _version_idle(self, session: Session, kind: UpdateKind, version: str) -> None:
-        self.auto_add.consider(session.device_id, kind, version)
+        self.auto_adds.consider(session.device_id, kind, version)
 
-    async def rest(self, task_ids: Sequence[int]) -> None:
-        """Return when what was just told of some tasks has come to rest."""
-        await self._rest.of(task_ids)
+    async def rest(self, account_id: int, task_ids: Sequence[int]) -> None:
+        """Return when what was just told of an account's tasks has come to rest."""
+        await self._rest.of(account_id, task_ids)
 
-    def _heard(self) -> Heard:
-        return Heard(self.writer.reports_taken, self._credentials.admitted)
+    def _traffic(self, account_id: int) -> Traffic:
+        return Traffic(self._reports_of[account_id], self._credentials.admitted[account_id])
 
     def _is_open(self, task_ids: Sequence[int]) -> bool:
         return self.read(lambda conn: any(tasks.is_open_task(conn, task_id) for task_id in task_ids))
 
     def _apply(self, tx: Tx, reports: Sequence[Report]) -> None:
+        for report in reports:
+            self._reports_of[report.origin.account_id] += 1
         Batch(tx, self.sessions, strict=self.strict, idle=self._version_idle).apply(reports)
 
 

@@ -1,4 +1,4 @@
-"""Where a broker and the platform meet.
+"""Where a broker and the platform meet, and where both say what devices do.
 
 A broker authenticates nobody and decides nothing: it hands what devices send to an `Uplink` (the service) and
 carries out what the service asks of its `Downlink`. Suffixes are those of `protocol.topics`.
@@ -36,6 +36,16 @@ class Session:
     present: bool = False  # has published /ota/version on this connection
 
 
+class AccessLog(Protocol):
+    """Where it is written down what devices do and are answered, an entry each. Without one (None) nothing is."""
+
+    def write(self, interface: str, who: str, what: str) -> None:
+        """Write an entry. `interface` is `mqtt`, a generation, or `http` where that can't be told.
+
+        `who` is product and device, or the address of a peer who did not say; `what` is one line, without secrets.
+        """
+
+
 class Downlink(Protocol):
     """What a broker does for the service."""
 
@@ -51,6 +61,9 @@ class Downlink(Protocol):
 
         `delivered` is called when the device's PUBACK is in (QoS 1, where the broker can tell).
         """
+
+    def takes(self, session: Session, suffix: str) -> bool:
+        """Whether the session is open and subscribed to that: what is published now goes out."""
 
     def close(self, session: Session) -> None:
         """End the session's connection, if it is still open."""

@@ -23,6 +23,7 @@ class Call(Struct, eq=False):
     account_id: int
     generation: Generation
     refusal: CallRefusal | None = None
+    note: str | None = None  # why, for people
     state: JobState | None = None  # the job's, where the call is about one
 
 
@@ -90,7 +91,7 @@ Report = Status | Versions | Check | Started | Card | InformAnswer | Listening
 
 STEP_REFUSALS: Final[Mapping[StepRefusal, CallRefusal]] = MappingProxyType(
     {
-        StepRefusal.NOT_A_STEP: CallRefusal.BAD_STEP,
+        StepRefusal.NOT_A_STEP: CallRefusal.BAD_RESULT,
         StepRefusal.OUT_OF_PLACE: CallRefusal.BAD_STEP,
         StepRefusal.FINISHED: CallRefusal.FINISHED,
         StepRefusal.AT_TARGET: CallRefusal.FINISHED,  # a device takes it as the success of its own 201

@@ -16,7 +16,7 @@ LIMIT_S: Final = 10.0
 """Then the clock goes on all the same."""
 
 
-class Heard(NamedTuple):
+class Traffic(NamedTuple):
     """How much came from devices so far: reports that change something, and HTTP calls of any sort."""
 
     reports: int
@@ -24,42 +24,45 @@ class Heard(NamedTuple):
 
 
 class Rest:
-    """Waits for rest. `told` returns when all is told, `connected` counts the devices that are there.
+    """Waits for rest. `told` returns when all is told, `is_open` says whether any job of some tasks is open.
 
-    `heard` counts what came from devices, `is_open` says whether any job of some tasks is open.
+    Of an account's devices, `is_connected` says whether any is there, and `traffic` counts what came from them.
     """
 
     def __init__(
         self,
         *,
         told: Callable[[], Awaitable[None]],
-        connected: Callable[[], int],
-        heard: Callable[[], Heard],
+        is_connected: Callable[[int], bool],
+        traffic: Callable[[int], Traffic],
         is_open: Callable[[Sequence[int]], bool],
         clock_s: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._told = told
-        self._connected = connected
-        self._heard = heard
+        self._is_connected = is_connected
+        self._traffic = traffic
         self._is_open = is_open
         self._clock_s = clock_s
         self._sleep = sleep
 
-    async def of(self, task_ids: Sequence[int]) -> None:
-        """Return when some tasks that were just told have come to rest; at once where no device ever spoke."""
+    async def of(self, account_id: int, task_ids: Sequence[int]) -> None:
+        """Return when an account's tasks that were just told have come to rest.
+
+        At once where no device of the account ever spoke.
+        """
         await self._told()
-        last = self._heard()
-        if not self._connected() and not any(last):
+        last = self._traffic(account_id)
+        if not self._is_connected(account_id) and not any(last):
             return
         deadline_s = self._clock_s() + LIMIT_S
         only_polls_s = 0.0
         while self._is_open(task_ids) and self._clock_s() < deadline_s:
             await self._sleep(LOOK_S)
-            heard = self._heard()
-            if heard == last:
+            traffic = self._traffic(account_id)
+            if traffic == last:
                 return
-            only_polls_s = only_polls_s + LOOK_S if heard.reports == last.reports else 0.0
+            only_polls_s = only_polls_s + LOOK_S if traffic.reports == last.reports else 0.0
             if only_polls_s >= POLLS_S:
                 return
-            last = heard
+            last = traffic

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from platform_stub.protocol.codes import JobState
 from platform_stub.protocol.operator import Policy
-from platform_stub.rules.jobs import Hold, StepRefusal, ending, hold_of, is_overdue, stopped
+from platform_stub.rules.jobs import Hold, StepRefusal, hold_of, is_overdue, stopped
 from platform_stub.rules.licensing import Ledger
 from platform_stub.store.accounts import hold_began
 from platform_stub.store.schema import AnyRow
@@ -28,12 +28,17 @@ class Standing(Struct, frozen=True, kw_only=True, gc=False):
     is_overdue: bool
 
     @property
+    def moves_when_asked(self) -> bool:
+        """Whether a call about it moves it: a pending job starts, one past its deadline expires."""
+        return self.is_overdue or self.state is JobState.PENDING
+
+    @property
     def stop(self) -> StepRefusal | None:
-        """What keeps the job from being offered or started: its end, or its hold."""
-        return ending(self.state, self.step) or stopped(self.state, self.hold)
+        """What keeps an open job from being offered or started."""
+        return stopped(self.state, self.hold)
 
 
-def stand(row: AnyRow, real_ms: int) -> Standing:
+def standing_of(row: AnyRow, real_ms: int) -> Standing:
     """Read a row at a moment of real time."""
     now_ms = real_ms + row.clock_offset_ms
     state = _STATES[row.state]

@@ -5,7 +5,7 @@ are written in one transaction (decision 4; B11, B13, I4).
 """
 
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Final
 
 from sqlalchemy import Connection
 
@@ -17,6 +17,7 @@ from platform_stub.rules import events as ev
 from platform_stub.rules.licensing import decide, evolve
 from platform_stub.rules.refusals import Offenders, Refusal
 from platform_stub.service import webhook
+from platform_stub.service.accounts import account_now
 from platform_stub.service.answers import Rejection, conflict, malformed, not_found, reject
 from platform_stub.service.catalogue import KIND_NAMES
 from platform_stub.service.writer import Tx
@@ -25,7 +26,8 @@ from platform_stub.store.accounts import AccountRow
 from platform_stub.store.schema import AnyRow
 from platform_stub.store.tasks import Settings
 
-_DEFAULTS: Final = api.CreateTask(package_id=0)
+LARGE_DEVICES: Final = 5_000
+"""From here on a transaction about a task runs in a thread (decision 3)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +35,7 @@ class _Order:
     """What is ordered, besides the devices, which stand in the scratch table unless the scope is all."""
 
     package_id: int
-    scope: Literal["chosen", "all"]
+    scope: api.Scope
     starts_ms: int
     settings: Settings
     retry_of: TaskId | None = None
@@ -44,7 +46,7 @@ def create(tx: Tx, account_id: int, request: api.CreateTask) -> api.Task | Rejec
     account = accounts.load(tx.conn, account_id)
     if account is None:
         return not_found("account", account_id)
-    now_ms = tx.real_ms + account.clock_offset_ms
+    now_ms = account.now_ms(tx.real_ms)
     dialect.choose(tx.conn, request.device_ids or ())
     if (wrong := _wrong_request(tx.conn, request, now_ms)) is not None:
         return wrong
@@ -94,14 +96,13 @@ def retry(tx: Tx, task_id: int) -> api.Task | Rejection:
     task = tasks.load(tx.conn, task_id)
     if task is None:
         return not_found("task", task_id)
-    account = accounts.load(tx.conn, task.account_id)
-    assert account is not None
     if not dialect.choose_failed(tx.conn, task_id, int(JobState.FAILED)):
         return conflict(f"no job of task {task_id} has failed; there is nothing to retry")
+    account = accounts.load_known(tx.conn, task.account_id)
     order = _Order(
         package_id=task.package_id,
         scope="chosen",
-        starts_ms=tx.real_ms + account.clock_offset_ms,
+        starts_ms=account.now_ms(tx.real_ms),
         settings=tasks.read_settings(task),
         retry_of=TaskId(task_id),
     )
@@ -111,32 +112,8 @@ def retry(tx: Tx, task_id: int) -> api.Task | Rejection:
     return answer
 
 
-def take_in(tx: Tx, package: AnyRow, device_id: int) -> api.Task | Rejection:
-    """Create a task of one device for a package with an auto-add policy; a creation like any other (P15)."""
-    account = accounts.load(tx.conn, package.account_id)
-    assert account is not None
-    dialect.choose(tx.conn, [device_id])
-    settings = Settings(
-        name=f"auto-add: {package.name}",
-        start_versions=None,
-        expires_after_ms=_DEFAULTS.expires_after_ms,
-        retry=None,
-        signal_min=_DEFAULTS.signal,
-        battery_min=_DEFAULTS.battery,
-        notification="platform",
-        verification=False,
-    )
-    order = _Order(
-        package_id=package.package_id,
-        scope="chosen",
-        starts_ms=tx.real_ms + account.clock_offset_ms,
-        settings=settings,
-    )
-    return _create(tx, account, order)
-
-
 def _create(tx: Tx, account: AccountRow, order: _Order) -> api.Task | Rejection:
-    now_ms = tx.real_ms + account.clock_offset_ms
+    now_ms = account.now_ms(tx.real_ms)
     package = packages.load(tx.conn, order.package_id)
     if package is not None and package.account_id != account.account_id:
         package = None
@@ -151,7 +128,8 @@ def _create(tx: Tx, account: AccountRow, order: _Order) -> api.Task | Rejection:
     if not device_count:
         return _nobody(package, order)
     by_webhook = order.settings.notification == "webhook"
-    if by_webhook and webhooks.load(tx.conn, account.account_id) is None:
+    receiver = webhooks.load(tx.conn, account.account_id) if by_webhook else None
+    if by_webhook and receiver is None:
         return conflict(
             "the account has no webhook to push the task to; set one first, or notify by platform"
         )
@@ -178,8 +156,8 @@ def _create(tx: Tx, account: AccountRow, order: _Order) -> api.Task | Rejection:
     accounts.save_ledger(tx.conn, account.account_id, evolve(account.ledger, allocated))
     created = tasks.load(tx.conn, task_id)
     assert created is not None
-    if by_webhook:
-        webhook.enqueue(tx, account.account_id, task_id)
+    if receiver is not None:
+        webhook.enqueue(tx, receiver, task_id, now_ms)
     tx.then(tx.effects.task_created, account.account_id, task_id, created.starts_ms, created.expires_ms)
     return _describe(created, {JobState.PENDING: created.device_count}, now_ms)
 
@@ -229,7 +207,7 @@ def cancel(tx: Tx, task_id: int) -> api.Task | Rejection:
     task = _open_task(tx.conn, task_id, "cancel")
     if isinstance(task, Rejection):
         return task
-    now_ms = _now(tx, task)
+    now_ms = account_now(tx, task.account_id)
     cancelled = tasks.cancel_open_jobs(tx.conn, task_id, now_ms)
     tasks.mark_cancelled(tx.conn, task_id, now_ms)
     tx.then(tx.effects.jobs_ended, task_id, cancelled)
@@ -243,7 +221,7 @@ def pause(tx: Tx, task_id: int) -> api.Task | Rejection:
         return task
     if task.paused_ms is not None:
         return conflict(f"task {task_id} is paused already")
-    now_ms = _now(tx, task)
+    now_ms = account_now(tx, task.account_id)
     tasks.mark_paused(tx.conn, task_id, now_ms)
     tasks.note_open_jobs(tx.conn, task_id, now_ms, "task paused")
     return describe(tx.conn, task_id, tx.real_ms)
@@ -257,7 +235,7 @@ def resume(tx: Tx, task_id: int) -> api.Task | Rejection:
     if task.paused_ms is None:
         return conflict(f"task {task_id} is not paused")
     tasks.mark_paused(tx.conn, task_id, None)
-    tasks.note_open_jobs(tx.conn, task_id, _now(tx, task), "task resumed")
+    tasks.note_open_jobs(tx.conn, task_id, account_now(tx, task.account_id), "task resumed")
     tx.then(tx.effects.tell_task, task_id)
     return describe(tx.conn, task_id, tx.real_ms)
 
@@ -273,7 +251,7 @@ def cancel_job(tx: Tx, tid: int) -> api.Job | Rejection:
         )
     task = tasks.load(tx.conn, job.task_id)
     assert task is not None, "a job is part of a task"
-    tasks.cancel_job(tx.conn, tid, _now(tx, task))
+    tasks.cancel_job(tx.conn, tid, account_now(tx, task.account_id))
     tx.then(tx.effects.jobs_ended, job.task_id, 1)
     changed = tasks.load_job(tx.conn, tid)
     assert changed is not None
@@ -284,16 +262,9 @@ def _open_task(conn: Connection, task_id: int, verb: str) -> AnyRow | Rejection:
     task = tasks.load(conn, task_id)
     if task is None:
         return not_found("task", task_id)
-    counts = tasks.job_counts(conn, task_id)
-    if task.cancelled_ms is not None or not any(counts.get(state) for state in OPEN_STATES):
+    if task.cancelled_ms is not None or not tasks.is_open_task(conn, task_id):
         return conflict(f"task {task_id} has ended; there is nothing to {verb}")
     return task
-
-
-def _now(tx: Tx, task: AnyRow) -> int:
-    account = accounts.load(tx.conn, task.account_id)
-    assert account is not None, "accounts are never removed"
-    return tx.real_ms + account.clock_offset_ms
 
 
 def describe(conn: Connection, task_id: int, real_ms: int) -> api.Task | Rejection:
@@ -301,14 +272,17 @@ def describe(conn: Connection, task_id: int, real_ms: int) -> api.Task | Rejecti
     task = tasks.load(conn, task_id)
     if task is None:
         return not_found("task", task_id)
-    account = accounts.load(conn, task.account_id)
-    assert account is not None, "accounts are never removed"
-    return _describe(task, tasks.job_counts(conn, task_id), real_ms + account.clock_offset_ms)
+    account = accounts.load_known(conn, task.account_id)
+    return _describe(task, tasks.job_counts(conn, task_id), account.now_ms(real_ms))
 
 
-def _state_of(
-    task: AnyRow, counts: dict[JobState, int], now_ms: int
-) -> Literal["not_started", "upgrading", "paused", "stopped", "finished"]:
+def is_large(conn: Connection, task_id: int) -> bool:
+    """Whether a transaction about the task takes long."""
+    task = tasks.load(conn, task_id)
+    return task is not None and task.device_count >= LARGE_DEVICES
+
+
+def _state_of(task: AnyRow, counts: dict[JobState, int], now_ms: int) -> api.TaskState:
     if task.cancelled_ms is not None:
         return "stopped"
     if not any(counts.get(state) for state in OPEN_STATES):
@@ -358,7 +332,7 @@ def show_page(
     account = accounts.load(conn, account_id)
     if account is None:
         return not_found("account", account_id)
-    now_ms = real_ms + account.clock_offset_ms
+    now_ms = account.now_ms(real_ms)
     rows = tasks.load_page(conn, account_id, before, limit + 1)
     counts = tasks.job_counts_of(conn, [row.task_id for row in rows[:limit]])
     page = [_describe(row, counts[row.task_id], now_ms) for row in rows[:limit]]

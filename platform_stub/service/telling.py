@@ -7,17 +7,14 @@ is announced by webhook is not told here.
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Final, TypeVar
-
-from sqlalchemy import Connection
+from typing import Final
 
 from platform_stub.protocol.codes import JobState
 from platform_stub.rules.jobs import hold_of, stopped
+from platform_stub.service.ground import Ground
 from platform_stub.service.sessions import JobFacts, Sessions
 from platform_stub.store import accounts, jobs, tasks
 from platform_stub.store.schema import AnyRow
-
-T = TypeVar("T")
 
 PAGE: Final = 500
 DEVICES_PER_SESSION: Final = 4
@@ -27,17 +24,11 @@ TOLD_STATES: Final = (JobState.PENDING, JobState.DOWNLOADING)
 
 
 class Telling:
-    """Tells of jobs on the devices' sessions. `read` looks at the store, `clock` reads an account's clock."""
+    """Tells of jobs on the devices' sessions."""
 
-    def __init__(
-        self,
-        sessions: Sessions,
-        read: Callable[[Callable[[Connection], object]], object],
-        clock: Callable[[int], int],
-    ) -> None:
+    def __init__(self, sessions: Sessions, ground: Ground) -> None:
         self._sessions = sessions
-        self._look = read
-        self._clock = clock
+        self._ground = ground
         self._works: set[asyncio.Task[None]] = set()
 
     def tell_task(self, task_id: int) -> None:
@@ -62,16 +53,13 @@ class Telling:
             work.cancel()
         await self.finish()
 
-    def _read(self, query: Callable[[Connection], T]) -> T:
-        return self._look(query)  # type: ignore[return-value]
-
     def _spawn(self, work: Coroutine[None, None, None], name: str) -> None:
         task = asyncio.get_running_loop().create_task(work, name=name)
         self._works.add(task)
         task.add_done_callback(self._works.discard)
 
     async def _tell_task(self, task_id: int) -> None:
-        task = self._read(lambda conn: tasks.load(conn, task_id))
+        task = self._ground.read(lambda conn: tasks.load(conn, task_id))
         assert task is not None
         if task.device_count > DEVICES_PER_SESSION * len(self._sessions):
             await self._tell_sessions(lambda row: bool(row.task_id == task_id))
@@ -81,7 +69,7 @@ class Telling:
 
     async def _tell_jobs(self, task_id: int, state: JobState) -> None:
         after = 0
-        while page := self._read(lambda conn: jobs.load_of_task(conn, task_id, state, after, PAGE)):  # noqa: B023 - read at once
+        while page := self._ground.read(lambda conn: jobs.load_of_task(conn, task_id, state, after, PAGE)):  # noqa: B023 - read at once
             self._inform(page)
             after = page[-1].tid
             await asyncio.sleep(0)
@@ -90,7 +78,7 @@ class Telling:
         listening = [session.device_id for session in self._sessions.listening()]
         for at in range(0, len(listening), PAGE):
             ids = listening[at : at + PAGE]
-            rows = self._read(lambda conn: jobs.load_open_of_devices(conn, ids))  # noqa: B023 - read at once
+            rows = self._ground.read(lambda conn: jobs.load_open_of_devices(conn, ids))  # noqa: B023 - read at once
             self._inform([row for row in rows if row.state in TOLD_STATES and wanted(row)])
             await asyncio.sleep(0)
 
@@ -103,7 +91,7 @@ class Telling:
             if session is None or row.notification == "webhook":
                 continue
             hold = hold_of(
-                now_ms=self._clock(row.account_id),
+                now_ms=self._ground.account_now(row.account_id),
                 starts_ms=row.starts_ms,
                 is_paused=row.paused_ms is not None,
                 in_arrears=in_arrears[row.account_id],
@@ -114,5 +102,5 @@ class Telling:
                 )
 
     def _is_held(self, account_id: int) -> bool:
-        row = self._read(lambda conn: accounts.load(conn, account_id))
-        return row is not None and row.ledger.holds_pending(self._clock(account_id))
+        account = self._ground.read(lambda conn: accounts.load_known(conn, account_id))
+        return account.ledger.holds_pending(self._ground.account_now(account_id))

@@ -6,24 +6,19 @@ it set off has come to rest (decision 6). What happens at an expiry is `expiry`'
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Final, Protocol, TypeVar
+from collections.abc import Coroutine, Sequence
+from typing import Any, Final, Protocol
 from weakref import WeakValueDictionary
-
-from sqlalchemy import Connection
 
 from platform_stub.protocol import operator as api
 from platform_stub.service import accounts, expiry
 from platform_stub.service.agenda import Agenda, Entry, What
 from platform_stub.service.answers import Rejection
-from platform_stub.service.writer import Tx
+from platform_stub.service.ground import Ground
+from platform_stub.service.tasks import LARGE_DEVICES
 from platform_stub.store import deadlines, tasks
 from platform_stub.store.errors import StoreUnavailable
 
-T = TypeVar("T")
-
-LARGE_DEVICES: Final = 5_000
-"""From here on an expiry runs in a thread (decision 3)."""
 TASKS_AT_ONCE: Final = 200
 LOOK_S: Final = 60.0
 """The longest sleep: a wall clock that was set is noticed after it."""
@@ -31,29 +26,20 @@ AGAIN_S: Final = 1.0
 """After a failed commit."""
 
 
-class Ground(Protocol):
-    """What the timers stand on: the platform."""
-
-    def account_now(self, account_id: int) -> int:
-        """Read an account's clock."""
-
-    def read(self, query: Callable[[Connection], T]) -> T:
-        """Look at what is committed."""
-
-    async def write(self, use_case: Callable[[Tx], T], *, large: bool = False) -> T:
-        """Do a use case in a transaction."""
+class TimedGround(Ground, Protocol):
+    """The same, and what follows when a task starts."""
 
     def tell_task(self, task_id: int) -> None:
         """Tell the connected devices of a task."""
 
-    async def rest(self, task_ids: Sequence[int]) -> None:
-        """Return when what was just told of some tasks has come to rest."""
+    async def rest(self, account_id: int, task_ids: Sequence[int]) -> None:
+        """Return when what was just told of an account's tasks has come to rest."""
 
 
 class Timers:
     """Wakes when something is due. All methods are called in the loop's thread."""
 
-    def __init__(self, ground: Ground) -> None:
+    def __init__(self, ground: TimedGround) -> None:
         self._ground = ground
         self._agenda = Agenda()
         self._handle: asyncio.TimerHandle | None = None
@@ -113,7 +99,7 @@ class Timers:
             while (due_ms := self._agenda.next_due(account_id)) is not None and due_ms <= to_ms:
                 await self._move(account_id, due_ms)
                 if started := await self._run_due(account_id):
-                    await self._ground.rest(started)
+                    await self._ground.rest(account_id, started)
             clock = await self._move(account_id, to_ms)
             await self._run_due(account_id)
             self._arm()

@@ -5,6 +5,7 @@ changes nothing. Source: onenet-protocol, sections 2 and 3.
 """
 
 from collections.abc import Callable
+from typing import Final
 
 import msgspec
 from msgspec import UNSET
@@ -12,15 +13,18 @@ from msgspec import UNSET
 from platform_stub.protocol import messages, topics
 from platform_stub.protocol.codes import FuseCode
 from platform_stub.protocol.ids import DeviceId
+from platform_stub.protocol.shown import shown, shown_name
 from platform_stub.protocol.token import find_faults
 from platform_stub.service.credentials import Credentials
-from platform_stub.service.ports import ConnectRefusal, Session, Settle
+from platform_stub.service.ports import AccessLog, ConnectRefusal, Session, Settle
 from platform_stub.service.reports import Card, InformAnswer, Listening, Report, Status, Versions
 from platform_stub.service.sessions import Sessions
 from platform_stub.service.writer import Writer
 from platform_stub.store import jobs
 from platform_stub.store.engine import Store
 from platform_stub.store.errors import StoreUnavailable
+
+_MQTT: Final = "mqtt"
 
 
 class _AnyId(msgspec.Struct, frozen=True):
@@ -31,12 +35,18 @@ class PlatformUplink:
     """Implements `ports.Uplink` on the store, the sessions and the writer."""
 
     def __init__(
-        self, store: Store, sessions: Sessions, writer: Writer[Report], credentials: Credentials
+        self,
+        store: Store,
+        sessions: Sessions,
+        writer: Writer[Report],
+        credentials: Credentials,
+        log: AccessLog | None = None,
     ) -> None:
         self._store = store
         self._sessions = sessions
         self._writer = writer
         self._credentials = credentials
+        self._log = log
         self._handlers: dict[str, Callable[[Session, bytes], Report | None]] = {
             topics.STATUS: self._status,
             topics.VERSION: self._versions,
@@ -47,15 +57,29 @@ class PlatformUplink:
 
     def connect(self, product_id: str, client_id: str, password: str) -> Session | ConnectRefusal:
         """Let a device in by its token; account time says whether it has expired."""
+        verdict, note = self._judge(product_id, client_id, password)
+        if self._log is not None:
+            who = f"{shown_name(product_id)}/{shown_name(client_id)}"
+            if isinstance(verdict, Session):
+                self._log.write(_MQTT, who, "CONNECT accepted")
+            else:
+                self._log.write(_MQTT, who, f"CONNECT refused with {int(verdict)} ({note})")
+        return verdict
+
+    def _judge(
+        self, product_id: str, client_id: str, password: str
+    ) -> tuple[Session | ConnectRefusal, str | None]:
+        """Judge a CONNECT; a refused one comes with why, for people."""
         try:
             with self._store.glance() as conn:
                 row = jobs.find_caller(conn, product_id, client_id)
             refusal = self._credentials.refusal(None, password, row)
         except StoreUnavailable:
-            return ConnectRefusal.UNAVAILABLE
+            return ConnectRefusal.UNAVAILABLE, "the store is not there"
         if refusal is not None:
             is_malformed = bool(find_faults(password))
-            return ConnectRefusal.MALFORMED if is_malformed else ConnectRefusal.NOT_AUTHORISED
+            code = ConnectRefusal.MALFORMED if is_malformed else ConnectRefusal.NOT_AUTHORISED
+            return code, refusal.note
         assert row is not None, "a device that is not there is refused"
         session = Session(
             device_id=DeviceId(row.device_id),
@@ -64,7 +88,7 @@ class PlatformUplink:
             account_id=row.account_id,
         )
         self._sessions.open(session)
-        return session
+        return session, None
 
     def subscribed(self, session: Session, inform: bool) -> None:  # noqa: FBT001 - the port's shape
         """Tell a device that listens to informs of its pending jobs."""
@@ -79,6 +103,9 @@ class PlatformUplink:
 
     def received(self, session: Session, suffix: str, payload: bytes, settle: Settle) -> None:
         """Queue what a device reported, or answer at once what needs no commit."""
+        if self._log is not None:
+            who = f"{session.product_id}/{session.name}"
+            self._log.write(_MQTT, who, f"{suffix} {shown(payload)}")
         handler = self._handlers.get(suffix)
         if handler is None:
             settle(True)

@@ -19,6 +19,7 @@ from sqlalchemy import Connection
 from platform_stub.protocol import operator as api
 from platform_stub.protocol.operator import ErrorCode
 from platform_stub.protocol.webhook import PASSED, check_url, encode_push, find_url_mistake, signature_of
+from platform_stub.service.accounts import account_now
 from platform_stub.service.answers import Rejection, malformed, not_found
 from platform_stub.service.webhook_client import Heard, WebhookClient
 from platform_stub.service.writer import Tx, Writer
@@ -45,14 +46,10 @@ class Schedule:
 _DEFAULT_SCHEDULE: Final = Schedule()
 
 
-def enqueue(tx: Tx, account_id: int, task_id: int) -> bool:
-    """Enter the push of a task in the task's transaction; False when the account has no webhook."""
-    webhook = webhooks.load(tx.conn, account_id)
-    if webhook is None:
-        return False
-    webhooks.add_delivery(tx.conn, webhook, task_id, _now(tx, account_id), tx.real_ms)
+def enqueue(tx: Tx, webhook: AnyRow, task_id: int, now_ms: int) -> None:
+    """Enter the push of a new task in the task's transaction; `now_ms` is the account's time."""
+    webhooks.add_delivery(tx.conn, webhook, task_id, now_ms, tx.real_ms)
     tx.then(tx.effects.deliveries_due)
-    return True
 
 
 def show(conn: Connection, account_id: int) -> api.Webhook | Rejection:
@@ -93,12 +90,6 @@ def show_deliveries(conn: Connection, account_id: int, after: int, limit: int) -
 
 def _describe(webhook: AnyRow) -> api.Webhook:
     return api.Webhook(account_id=webhook.account_id, url=webhook.url, checked_ms=webhook.checked_ms)
-
-
-def _now(tx: Tx, account_id: int) -> int:
-    account = accounts.load(tx.conn, account_id)
-    assert account is not None, "accounts are never removed"
-    return tx.real_ms + account.clock_offset_ms
 
 
 class Webhooks:
@@ -258,7 +249,7 @@ def _unverified(url: str, heard: Heard) -> Rejection:
 
 
 def _save(tx: Tx, account_id: int, request: api.SetWebhook) -> api.Webhook:
-    checked_ms = _now(tx, account_id)
+    checked_ms = account_now(tx, account_id)
     webhooks.save(tx.conn, account_id, request.url, request.token, checked_ms)
     webhooks.redirect_pending(tx.conn, account_id, request.url, request.token, tx.real_ms)
     tx.then(tx.effects.deliveries_due)

@@ -1,8 +1,10 @@
 """The one writer: a queue of use cases and of device reports, committed in order.
 
-A use case has a transaction of its own. Reports wait a few milliseconds for company and are committed together;
-no one is answered before the commit that holds its effect (decision 3). Small transactions run in the loop,
-large ones in a thread while the queue waits. A commit that fails changes nothing and is told to each who waits.
+A use case has a transaction of its own. Reports are committed in groups: a group is full when it has half as many as
+the last one had and a turn of the loop brings it nobody more, or when its time is up. So a lone report does not wait
+for anyone, and a crowd, which comes again with its next reports, shares commits. No one is answered before the commit
+that holds its effect (decision 3). Small transactions run in the loop, large ones in a thread while the queue waits.
+A commit that fails changes nothing and is told to each who waits.
 """
 
 import asyncio
@@ -21,6 +23,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 GROUP_S: Final = 0.002
+"""How long the first of a group waits at most for others."""
 GROUP_MAX: Final = 1_000
 
 _log = logging.getLogger(__name__)
@@ -101,9 +104,11 @@ class Writer(Generic[R]):
         self._loop = asyncio.get_running_loop()
         self._works: list[_Work] = []
         self._reports: list[_Waiting[R]] = []
-        self._timer: asyncio.Handle | None = None
+        self._next: asyncio.Handle | None = None
+        self._limit: asyncio.TimerHandle | None = None  # of the group's waiting
+        self._wanted = 0  # reports of a group before a turn without more of them fills it
+        self._joined = 0  # reports of the group at the last look
         self._in_thread: asyncio.Task[None] | None = None
-        self.reports_taken = 0
         self.works_done = 0  # use cases that were committed
         self.commits = 0
         self.failed_commits = 0
@@ -115,14 +120,19 @@ class Writer(Generic[R]):
         """
         done: asyncio.Future[T] = self._loop.create_future()
         self._works.append(_Work(use_case, large, done))
-        self._kick(0)
+        self._go_on()
         return await done
 
     def report(self, report: R, settle: Callable[[bool], None]) -> None:
         """Queue a device's report; `settle` hears whether its batch was committed."""
-        self.reports_taken += 1
         self._reports.append(_Waiting(report, settle))
-        self._kick(0 if len(self._reports) >= GROUP_MAX else GROUP_S)
+        if self._in_thread is not None:
+            return
+        if self._limit is None:
+            self._limit = self._loop.call_later(GROUP_S, self._drain)
+        if self._next is None and len(self._reports) >= self._wanted:
+            self._joined = 0
+            self._next = self._loop.call_soon(self._look)
 
     async def close(self) -> None:
         """Commit what is queued, then stop."""
@@ -131,22 +141,31 @@ class Writer(Generic[R]):
                 await asyncio.wait([self._in_thread])
             else:
                 self._drain()
-        if self._timer is not None:
-            self._timer.cancel()
+        self._stop_waiting()
 
-    def _kick(self, delay_s: float) -> None:
-        if self._in_thread is not None:
-            return
-        if self._timer is not None:
-            if delay_s:
-                return
-            self._timer.cancel()
-        self._timer = (
-            self._loop.call_later(delay_s, self._drain) if delay_s else self._loop.call_soon(self._drain)
-        )
+    def _stop_waiting(self) -> None:
+        for handle in (self._next, self._limit):
+            if handle is not None:
+                handle.cancel()
+        self._next = self._limit = None
+
+    def _go_on(self) -> None:
+        """Take what is queued in the loop's next turn, a group of reports as it is by then."""
+        if self._in_thread is None:
+            self._stop_waiting()
+            self._next = self._loop.call_soon(self._drain)
+
+    def _look(self) -> None:
+        """Commit the group, unless others have joined it in this turn of the loop: more may be on their way."""
+        joined = len(self._reports)
+        if self._joined < joined < GROUP_MAX:
+            self._joined = joined
+            self._next = self._loop.call_soon(self._look)
+        else:
+            self._drain()
 
     def _drain(self) -> None:
-        self._timer = None
+        self._stop_waiting()
         if self._in_thread is not None:
             return
         if self._works:
@@ -158,14 +177,14 @@ class Writer(Generic[R]):
         if self._reports:
             self._write_reports()
         if self._works or self._reports:
-            self._kick(0)
+            self._go_on()
 
     async def _run_in_thread(self, work: _Work) -> None:
         outcome = await asyncio.to_thread(self._transact, work.run)
         self._in_thread = None
         self._finish(work, outcome)
         if self._works or self._reports:
-            self._kick(0)
+            self._go_on()
 
     def _transact(self, run: Callable[[Tx], Any]) -> "tuple[Any, Tx] | BaseException":
         try:
@@ -191,6 +210,7 @@ class Writer(Generic[R]):
 
     def _write_reports(self) -> None:
         batch, self._reports = self._reports[:GROUP_MAX], self._reports[GROUP_MAX:]
+        self._wanted = len(batch) // 2
         outcome = self._commit(batch)
         if isinstance(outcome, Tx | StoreUnavailable) or len(batch) == 1:
             self._settle(batch, outcome)

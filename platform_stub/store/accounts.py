@@ -12,7 +12,7 @@ from platform_stub.protocol.codes import EntitlementSource
 from platform_stub.protocol.ids import AccountId, DeviceId, TaskId
 from platform_stub.rules import events as ev
 from platform_stub.rules.licensing import Ledger
-from platform_stub.store.dialect import insert_one
+from platform_stub.store.dialect import Glance, insert_one
 from platform_stub.store.schema import AnyRow, accounts, journal, notices
 
 
@@ -26,6 +26,10 @@ class AccountRow:
     clock_offset_ms: int
     ledger: Ledger
     held_since_ms: int | None = None  # when the last change of the ledger began to hold pending jobs
+
+    def now_ms(self, real_ms: int) -> int:
+        """Say what the account's clock shows at a moment of real time."""
+        return real_ms + self.clock_offset_ms
 
     def hold_began(self, now_ms: int) -> int | None:
         """Since when arrears hold the account's pending jobs (P10); None when they hold nothing."""
@@ -42,7 +46,7 @@ def hold_began(ledger: Ledger, held_since_ms: int | None, now_ms: int) -> int | 
     return ledger.charging_date_ms if held_since_ms is None else held_since_ms
 
 
-_BY_ID = select(accounts).where(accounts.c.account_id == bindparam("id"))
+_BY_ID = Glance(select(accounts).where(accounts.c.account_id == bindparam("id")))
 _POLICY = msgspec.json.Decoder(api.Policy)
 
 
@@ -52,11 +56,19 @@ def policy_text(policy: api.Policy) -> str:
 
 
 def open_account(
-    conn: Connection, *, name: str, access_key: str, policy: api.Policy, now_ms: int, clock_offset_ms: int
+    conn: Connection,
+    *,
+    name: str,
+    access_key: str,
+    policy: api.Policy,
+    now_ms: int,
+    clock_offset_ms: int,
+    account_id: int | None = None,
 ) -> AccountRow:
-    """Enter a new account and the first line of its journal."""
+    """Enter a new account and the first line of its journal; without an id of its own it is numbered."""
     ledger = Ledger(policy=policy, charging_date_ms=policy.charging_date_ms)
-    account_id = AccountId(
+    own = {} if account_id is None else {"account_id": account_id}
+    number = AccountId(
         insert_one(
             conn,
             accounts.insert().values(
@@ -65,13 +77,14 @@ def open_account(
                 policy=policy_text(policy),
                 opened_ms=now_ms,
                 clock_offset_ms=clock_offset_ms,
+                **own,
                 **_columns(ledger),
             ),
         )
     )
-    append(conn, account_id, now_ms, [ev.Opened(policy=policy)])
+    append(conn, number, now_ms, [ev.Opened(policy=policy)])
     return AccountRow(
-        account_id=account_id,
+        account_id=number,
         name=name,
         access_key=access_key,
         clock_offset_ms=clock_offset_ms,
@@ -100,7 +113,7 @@ def _account(row: AnyRow) -> AccountRow:
         ledger=Ledger(
             policy=_POLICY.decode(row.policy),
             charging_date_ms=row.charging_date_ms,
-            subscribed=row.subscribed,
+            subscribed=bool(row.subscribed),
             balance_fen=row.balance_fen,
             bought=row.bought,
             granted=row.granted,
@@ -113,8 +126,15 @@ def _account(row: AnyRow) -> AccountRow:
 
 def load(conn: Connection, account_id: int) -> AccountRow | None:
     """Read an account; None when there is none."""
-    row = conn.execute(_BY_ID, {"id": account_id}).one_or_none()
+    row = _BY_ID.one(conn, {"id": account_id})
     return None if row is None else _account(row)
+
+
+def load_known(conn: Connection, account_id: int) -> AccountRow:
+    """Read an account that something in the store names."""
+    row = load(conn, account_id)
+    assert row is not None, "accounts are never removed"
+    return row
 
 
 def load_all(conn: Connection) -> list[AccountRow]:

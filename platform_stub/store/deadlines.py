@@ -21,11 +21,11 @@ from sqlalchemy import (
 )
 
 from platform_stub.protocol.codes import STEP_EXPIRED, JobState
-from platform_stub.rules.jobs import TRANSITIONS, Signal
+from platform_stub.rules.jobs import Signal, end_of
 from platform_stub.store.schema import AnyRow, is_open, jobs, tasks
 from platform_stub.store.tasks import note_jobs
 
-(_EXPIRED,) = {int(to) for (_, what), to in TRANSITIONS.items() if what is Signal.EXPIRED}
+_EXPIRED = end_of(Signal.EXPIRED)
 _IS_PENDING = jobs.c.state == int(JobState.PENDING)
 _HELD_MS = func.coalesce(jobs.c.held_ms, 0)
 
@@ -53,8 +53,8 @@ def expire(conn: Connection, task: AnyRow, now_ms: int, held_since_ms: int | Non
         was_due = min(now_ms, held_since_ms) - task.expires_ms >= _HELD_MS
         overdue = or_(and_(_IS_PENDING, was_due), and_(~_IS_PENDING, overdue))
     where = and_(jobs.c.task_id == task.task_id, is_open, overdue)
-    note_jobs(conn, where, now_ms, "expired", JobState(_EXPIRED).name.lower())
-    moved = jobs.update().where(where).values(state=_EXPIRED, step=STEP_EXPIRED, updated_ms=now_ms)
+    note_jobs(conn, where, now_ms, "expired", _EXPIRED.name.lower())
+    moved = jobs.update().where(where).values(state=int(_EXPIRED), step=STEP_EXPIRED, updated_ms=now_ms)
     return conn.execute(moved).rowcount
 
 

@@ -1,5 +1,6 @@
 """Products, devices, and what happened to them."""
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -73,13 +74,37 @@ def taken_names(conn: Connection, product_id: str, names: Sequence[str]) -> list
     return sorted(taken)
 
 
-def add(conn: Connection, rows: list[dict[str, Any]]) -> range:
-    """Enter devices; answers their IDs, in the rows' order."""
+def used_ids(conn: Connection, device_ids: Sequence[int]) -> list[int]:
+    """Find which of some IDs are or were a device's: rows are never deleted (P12)."""
+    query = select(devices.c.device_id).where(devices.c.device_id.in_(bindparam("ids", expanding=True)))
+    used: list[int] = []
+    for at in range(0, len(device_ids), NAMES_AT_ONCE):
+        used += conn.execute(query, {"ids": device_ids[at : at + NAMES_AT_ONCE]}).scalars()
+    return sorted(used)
+
+
+def add(conn: Connection, rows: Sequence[dict[str, Any]]) -> list[int]:
+    """Enter devices; answers their IDs, in the rows' order.
+
+    A row whose `device_id` is None is numbered, above all that are there and all that the others bring (P12).
+    """
     highest = select(func.coalesce(func.max(devices.c.device_id), 0))  # rows are never deleted
-    high = conn.execute(highest).scalar_one()
-    numbered = [row | {"device_id": high + at} for at, row in enumerate(rows, start=1)]
-    conn.execute(devices.insert(), numbered)
-    return range(high + 1, high + 1 + len(rows))
+    high = max(conn.execute(highest).scalar_one(), *(row["device_id"] or 0 for row in rows))
+    following = itertools.count(high + 1)
+    for row in rows:
+        if row["device_id"] is None:
+            row["device_id"] = next(following)
+    conn.execute(devices.insert(), rows)
+    return [row["device_id"] for row in rows]
+
+
+def known_ids(conn: Connection, device_ids: Sequence[int]) -> set[int]:
+    """Find which of some IDs devices have, or had."""
+    query = select(devices.c.device_id).where(devices.c.device_id.in_(bindparam("ids", expanding=True)))
+    known: set[int] = set()
+    for at in range(0, len(device_ids), NAMES_AT_ONCE):
+        known.update(conn.execute(query, {"ids": device_ids[at : at + NAMES_AT_ONCE]}).scalars())
+    return known
 
 
 def load_page(conn: Connection, account_id: int, after: int, limit: int) -> Sequence[AnyRow]:
@@ -109,6 +134,11 @@ def load_entitlement(conn: Connection, device_id: int) -> AnyRow | None:
 def note(conn: Connection, rows: list[dict[str, Any]]) -> None:
     """Add timeline entries: device_id, tid, at_ms, what, detail."""
     _NOTE.run(conn, rows)
+
+
+def note_one(conn: Connection, device_id: int, at_ms: int, what: str, detail: str) -> None:
+    """Add one timeline entry that is about no job."""
+    note(conn, [{"device_id": device_id, "tid": None, "at_ms": at_ms, "what": what, "detail": detail}])
 
 
 def load_timeline(conn: Connection, device_id: int) -> Sequence[AnyRow]:

@@ -2,21 +2,25 @@
 
 import sqlite3
 from collections import namedtuple
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
 import msgspec
 from sqlalchemy import (
     BigInteger,
+    ColumnElement,
     Connection,
+    Dialect,
     Insert,
     Integer,
     Select,
     Update,
     bindparam,
     column,
+    func,
     insert,
+    select,
     table,
     text,
 )
@@ -33,28 +37,58 @@ _FILL_POSTGRESQL = text("INSERT INTO chosen SELECT DISTINCT v FROM unnest(:ids) 
 )
 
 
-class Glance:
-    """A hot look-up of one row: compiled once, and on SQLite run by the driver itself, in a third of Core's time."""
+class _Look:
+    """A statement that the driver itself runs on SQLite: compiled once, its rows with the columns as attributes."""
 
     def __init__(self, statement: Select[*tuple[Any, ...]]) -> None:
         self._statement = statement
-        self._row = namedtuple("GlanceRow", statement.selected_columns.keys())  # type: ignore[misc]  # noqa: PYI024 - the columns are data
+        names = statement.selected_columns.keys()
+        self._row = namedtuple("LookRow", names)  # type: ignore[misc]  # noqa: PYI024 - the columns are data
         self._plan: tuple[str, tuple[str, ...], Mapping[str, Any]] | None = None
+
+    def _run(
+        self, driver: sqlite3.Connection, dialect: Dialect, parameters: Mapping[str, Any]
+    ) -> sqlite3.Cursor:
+        if self._plan is None:
+            compiled = self._statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
+            self._plan = str(compiled), tuple(compiled.positiontup or ()), compiled.params
+        text, names, fixed = self._plan
+        bound = [parameters[name] if name in parameters else fixed[name] for name in names]
+        try:
+            return driver.execute(text, bound)
+        except sqlite3.OperationalError as exc:
+            raise _as_core(text, exc) from exc
+
+
+class Glance(_Look):
+    """A hot look-up of one row, on SQLite in a third of Core's time. Truth values are 0 and 1 there."""
 
     def one(self, conn: Connection, parameters: Mapping[str, Any]) -> Any | None:
         """Return the row, its columns as attributes, or None."""
         driver = conn.connection.dbapi_connection
         if not isinstance(driver, sqlite3.Connection):
             return conn.execute(self._statement, dict(parameters)).one_or_none()
-        if self._plan is None:
-            compiled = self._statement.compile(
-                dialect=conn.dialect, compile_kwargs={"render_postcompile": True}
-            )
-            self._plan = str(compiled), tuple(compiled.positiontup or ()), compiled.params
-        text, names, fixed = self._plan
-        bound = [parameters[name] if name in parameters else fixed[name] for name in names]
-        row = driver.execute(text, bound).fetchone()
+        row = self._run(driver, conn.dialect, parameters).fetchone()
         return None if row is None else self._row(*row)
+
+
+class Sweep(_Look):
+    """A hot look-up of the rows of many keys: on SQLite the keys are one JSON text, so the statement stays the same."""
+
+    def __init__(self, statement: Select[*tuple[Any, ...]], key: ColumnElement[int]) -> None:
+        keys = func.json_each(bindparam("keys")).table_valued("value")
+        super().__init__(statement.where(key.in_(select(keys.c.value))))
+        self._elsewhere = statement.where(key.in_(bindparam("keys", expanding=True)))
+
+    def all(self, conn: Connection, keys: Collection[int]) -> Sequence[Any]:
+        """Return the rows; no keys, no statement."""
+        if not keys:
+            return ()
+        driver = conn.connection.dbapi_connection
+        if not isinstance(driver, sqlite3.Connection):
+            return conn.execute(self._elsewhere, {"keys": list(keys)}).all()
+        parameters = {"keys": msgspec.json.encode(list(keys)).decode()}
+        return list(map(self._row._make, self._run(driver, conn.dialect, parameters)))
 
 
 class Bulk:
@@ -79,8 +113,13 @@ class Bulk:
         text, in_order = self._plan
         try:
             driver.executemany(text, map(in_order, rows))
-        except sqlite3.OperationalError as exc:  # as SQLAlchemy would raise it
-            raise OperationalError(text, None, exc) from exc
+        except sqlite3.OperationalError as exc:
+            raise _as_core(text, exc) from exc
+
+
+def _as_core(statement: str, exc: sqlite3.OperationalError) -> OperationalError:
+    """Make of the driver's error what SQLAlchemy would make of it."""
+    return OperationalError(statement, None, exc)
 
 
 def choose(conn: Connection, device_ids: Iterable[int]) -> None:

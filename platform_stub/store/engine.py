@@ -10,7 +10,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,6 +35,7 @@ _PRAGMAS: Final = (
     "PRAGMA wal_autocheckpoint = 4000",
     f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}",
 )
+_ASIDE_CACHE: Final = "PRAGMA cache_size = -2048"  # of a connection that is used once
 # Devices of one task while it is created; per connection, so that two creations never meet.
 _SCRATCH: Final = "CREATE TEMP TABLE IF NOT EXISTS chosen (device_id INTEGER PRIMARY KEY)"
 
@@ -46,8 +47,9 @@ class Store:
         self.path = path
         self._lock_fd = lock_fd
         self._writer = _engine(path, "BEGIN IMMEDIATE")
+        self._writing = self._writer.connect()  # kept: taking it anew costs more than to begin
         self._reader = _engine(path, "BEGIN")
-        self._glance = _engine(path, None).connect()
+        self._glance = _Glance(_engine(path, None).connect())
         self._inode = path.stat().st_ino
 
     @contextmanager
@@ -57,8 +59,8 @@ class Store:
         A database that can't take it raises StoreUnavailable.
         """
         try:
-            with self._writer.begin() as conn:
-                yield conn
+            with self._writing.begin():
+                yield self._writing
                 self._check_presence()
         except OperationalError as exc:
             raise StoreUnavailable(f"the database did not take the transaction: {exc.orig}") from exc
@@ -69,16 +71,12 @@ class Store:
         try:
             with self._reader.begin() as conn:
                 yield conn
-        except OperationalError as exc:
-            raise StoreUnavailable(f"the database could not be read: {exc.orig}") from exc
-
-    @contextmanager
-    def glance(self) -> Iterator[Connection]:
-        """Read with single statements, each of which sees what is committed at its time: the cheapest way to look."""
-        try:
-            yield self._glance
         except (OperationalError, sqlite3.OperationalError) as exc:
             raise StoreUnavailable(f"the database could not be read: {exc}") from exc
+
+    def glance(self) -> AbstractContextManager[Connection]:
+        """Read with single statements, each of which sees what is committed at its time: the cheapest way to look."""
+        return self._glance
 
     @contextmanager
     def read_aside(self) -> Iterator[Connection]:
@@ -86,9 +84,10 @@ class Store:
         engine = _engine(self.path, "BEGIN")
         try:
             with engine.begin() as conn:
+                conn.exec_driver_sql(_ASIDE_CACHE)
                 yield conn
-        except OperationalError as exc:
-            raise StoreUnavailable(f"the database could not be read: {exc.orig}") from exc
+        except (OperationalError, sqlite3.OperationalError) as exc:
+            raise StoreUnavailable(f"the database could not be read: {exc}") from exc
         finally:
             engine.dispose()
 
@@ -103,13 +102,27 @@ class Store:
 
     def close(self) -> None:
         """Close the connections, then let go of the folder."""
-        self._glance.close()
-        self._glance.engine.dispose()
+        for conn in (self._glance.conn, self._writing):
+            conn.close()
+            conn.engine.dispose()
         self._reader.dispose()
-        self._writer.dispose()
         if self._lock_fd is not None:
             os.close(self._lock_fd)
             self._lock_fd = None
+
+
+class _Glance(AbstractContextManager[Connection]):
+    """A connection that is lent to anyone for a statement; a generator in its place would cost as much as a look-up."""
+
+    def __init__(self, conn: Connection) -> None:
+        self.conn = conn
+
+    def __enter__(self) -> Connection:
+        return self.conn
+
+    def __exit__(self, _kind: object, exc: BaseException | None, _trace: object) -> None:
+        if isinstance(exc, OperationalError):
+            raise StoreUnavailable(f"the database could not be read: {exc}") from exc
 
 
 def open_store(folder: Path) -> Store:

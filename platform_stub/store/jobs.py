@@ -7,10 +7,10 @@ arrears hold (P10).
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, bindparam, case, func, null, select
+from sqlalchemy import Connection, and_, bindparam, case, func, null, select
 
 from platform_stub.protocol.codes import JobState
-from platform_stub.store.dialect import Bulk, Glance
+from platform_stub.store.dialect import Bulk, Glance, Sweep
 from platform_stub.store.schema import (
     AnyRow,
     accounts,
@@ -51,13 +51,10 @@ FACTS = (
     .join(packages, packages.c.package_id == tasks.c.package_id)
 )
 """A job with what its task and package say; `service.batch` takes the columns in this order."""
-_OF_DEVICES = devices.c.device_id.in_(bindparam("devices", expanding=True))
-_VERSIONS = select(devices.c.device_id, devices.c.f_version, devices.c.s_version).where(_OF_DEVICES)
-_CARDS = select(devices.c.device_id, devices.c.iccid, devices.c.imsi).where(_OF_DEVICES)
-_BY_TIDS = FACTS.where(jobs.c.tid.in_(bindparam("tids", expanding=True)))
-_OPEN_OF_DEVICES = FACTS.where(jobs.c.device_id.in_(bindparam("devices", expanding=True)), is_open).order_by(
-    jobs.c.tid
-)
+_VERSIONS = Sweep(select(devices.c.device_id, devices.c.f_version, devices.c.s_version), devices.c.device_id)
+_CARDS = Sweep(select(devices.c.device_id, devices.c.iccid, devices.c.imsi), devices.c.device_id)
+_BY_TIDS = Sweep(FACTS, jobs.c.tid)
+_OPEN_OF_DEVICES = Sweep(FACTS.where(is_open).order_by(jobs.c.tid), jobs.c.device_id)
 _OF_TASK = FACTS.where(
     jobs.c.task_id == bindparam("task"),
     jobs.c.state == bindparam("state"),
@@ -170,21 +167,20 @@ _TOKEN = Glance(
         job_tokens.c.token == bindparam("token")
     )
 )
-_ISSUED = (
-    select(job_tokens.c.tid, func.max(job_tokens.c.issued_ms))
-    .where(job_tokens.c.tid.in_(bindparam("tids", expanding=True)))
-    .group_by(job_tokens.c.tid)
+_ISSUED = Sweep(
+    select(job_tokens.c.tid, func.max(job_tokens.c.issued_ms).label("issued_ms")).group_by(job_tokens.c.tid),
+    job_tokens.c.tid,
 )
 
 
 def load_by_tids(conn: Connection, tids: Collection[int]) -> Sequence[AnyRow]:
     """Read jobs with the facts of their tasks and packages."""
-    return conn.execute(_BY_TIDS, {"tids": list(tids)}).all() if tids else ()
+    return _BY_TIDS.all(conn, tids)
 
 
 def load_open_of_devices(conn: Connection, device_ids: Collection[int]) -> Sequence[AnyRow]:
     """Read the open jobs of some devices, oldest first."""
-    return conn.execute(_OPEN_OF_DEVICES, {"devices": list(device_ids)}).all() if device_ids else ()
+    return _OPEN_OF_DEVICES.all(conn, device_ids)
 
 
 def load_of_task(conn: Connection, task_id: int, state: JobState, after: int, limit: int) -> Sequence[AnyRow]:
@@ -247,9 +243,7 @@ def find_token(conn: Connection, token: str) -> AnyRow | None:
 
 def load_issued(conn: Connection, tids: Collection[int]) -> dict[int, int]:
     """Read when some jobs' newest tokens were issued."""
-    if not tids:
-        return {}
-    return {row[0]: row[1] for row in conn.execute(_ISSUED, {"tids": list(tids)})}
+    return {row[0]: row[1] for row in _ISSUED.all(conn, tids)}
 
 
 def add_tokens(conn: Connection, rows: list[dict[str, Any]]) -> None:
@@ -260,20 +254,12 @@ def add_tokens(conn: Connection, rows: list[dict[str, Any]]) -> None:
 
 def load_versions(conn: Connection, device_ids: Collection[int]) -> dict[int, tuple[str | None, str | None]]:
     """Read (firmware, software) versions of some devices."""
-    return _by_device(conn, _VERSIONS, device_ids)
+    return {row[0]: (row[1], row[2]) for row in _VERSIONS.all(conn, device_ids)}
 
 
 def load_cards(conn: Connection, device_ids: Collection[int]) -> dict[int, tuple[str, str]]:
     """Read (ICCID, IMSI) of some devices."""
-    return _by_device(conn, _CARDS, device_ids)
-
-
-def _by_device(
-    conn: Connection, query: Select[*tuple[Any, ...]], device_ids: Collection[int]
-) -> dict[int, tuple[Any, Any]]:
-    if not device_ids:
-        return {}
-    return {row[0]: (row[1], row[2]) for row in conn.execute(query, {"devices": list(device_ids)})}
+    return {row[0]: (row[1], row[2]) for row in _CARDS.all(conn, device_ids)}
 
 
 def is_entitled(conn: Connection, device_id: int) -> bool:

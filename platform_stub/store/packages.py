@@ -1,10 +1,11 @@
 """Update packages and their content."""
 
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from platform_stub.protocol import operator as api
 from platform_stub.protocol.codes import UpdateKind
@@ -70,10 +71,15 @@ def name_is_taken(conn: Connection, account_id: int, name: str) -> bool:
     return conn.execute(query).first() is not None
 
 
-def load_content(conn: Connection, package_id: int) -> bytes:
-    """Read a package's bytes."""
-    query = select(packages.c.content).where(packages.c.package_id == package_id)
-    return bytes(conn.execute(query).scalar_one())
+def read_slice(conn: Connection, package_id: int, start: int, stop: int) -> bytes:
+    """Read a package's bytes [start:stop]; SQLite reads no more of it than these."""
+    driver = conn.connection.dbapi_connection
+    if isinstance(driver, sqlite3.Connection):
+        with driver.blobopen(packages.name, "content", package_id, readonly=True) as blob:
+            blob.seek(start)
+            return blob.read(stop - start)
+    part = func.substr(packages.c.content, start + 1, stop - start)
+    return bytes(conn.execute(select(part).where(packages.c.package_id == package_id)).scalar_one())
 
 
 def set_verification(conn: Connection, package_id: int, verification: str) -> None:

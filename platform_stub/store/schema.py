@@ -67,9 +67,7 @@ accounts = Table(
     Column("purchased_left", BigInteger, CheckConstraint("purchased_left >= 0"), nullable=False),  # I1
     Column("free_left", BigInteger, CheckConstraint("free_left >= 0"), nullable=False),  # I2
     Column("charging_date_ms", BigInteger),
-    Column(
-        "held_since_ms", BigInteger
-    ),  # since when arrears hold pending jobs; their expiry stands still (P10)
+    Column("held_since_ms", BigInteger),  # since when arrears hold pending jobs: no expiry meanwhile (P10)
 )
 
 # kind: opened subscribed posted bought granted charging_date bound ended

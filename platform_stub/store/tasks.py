@@ -6,7 +6,6 @@ the rows that `rules.licensing.expand` names, in its order; a test holds the two
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import msgspec
 from sqlalchemy import (
@@ -23,14 +22,14 @@ from sqlalchemy import (
 
 from platform_stub.protocol.codes import JobState, UpdateKind
 from platform_stub.protocol.ids import AccountId, PackageId, TaskId
-from platform_stub.protocol.operator import Policy, Retry
+from platform_stub.protocol.operator import Notification, Policy, Retry, Scope
 from platform_stub.rules import events as ev
-from platform_stub.rules.jobs import TRANSITIONS, Signal
+from platform_stub.rules.jobs import Signal, end_of
 from platform_stub.rules.licensing import allocation_order
 from platform_stub.store.dialect import chosen, insert_one
 from platform_stub.store.schema import AnyRow, entitlements, is_open, jobs, journal, tasks, timeline
 
-(_CANCELLED,) = {int(to) for (_, what), to in TRANSITIONS.items() if what is Signal.CANCELLED}
+_CANCELLED = int(end_of(Signal.CANCELLED))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +42,7 @@ class Settings:
     retry: Retry | None
     signal_min: int
     battery_min: int
-    notification: Literal["platform", "webhook"]
+    notification: Notification
     verification: bool
 
 
@@ -56,7 +55,7 @@ class NewTask:
     kind: UpdateKind
     target: str
     start_version: str | None
-    scope: Literal["chosen", "all"]
+    scope: Scope
     starts_ms: int
     settings: Settings
     retry_of: TaskId | None
@@ -262,14 +261,14 @@ def has_open_job(conn: Connection, device_id: int, kind: UpdateKind) -> bool:
     return conn.execute(query).first() is not None
 
 
-def last_job_of_package(conn: Connection, device_id: int, package_id: int) -> AnyRow | None:
-    """Read the newest job by which a device was to get a package."""
+def has_job_of_package(conn: Connection, device_id: int, package_id: int) -> bool:
+    """Whether a device has, or had, a job by which it was to get a package."""
     query = (
-        select(jobs)
+        select(jobs.c.tid)
         .join(tasks, tasks.c.task_id == jobs.c.task_id)
         .where(jobs.c.device_id == device_id, tasks.c.package_id == package_id)
     )
-    return conn.execute(query.order_by(jobs.c.tid.desc()).limit(1)).one_or_none()
+    return conn.execute(query.limit(1)).first() is not None
 
 
 def load_jobs(

@@ -33,7 +33,7 @@ SCALARS = {
 
 def spelled(value):
     """A key or value by name, so that it compares with what was typed in from the facts."""
-    if isinstance(value, codes.OtaErrno):
+    if isinstance(value, codes.OtaErrno | codes.FuseCode):
         return value.value
     if isinstance(value, Enum):
         return value.name

@@ -125,9 +125,7 @@ async def test_a_version_report_makes_a_device_present(shop):
         assert url.endswith(f"/{device.product}/{device.name}/{job['tid']}/download")
         reply = await device.send("GET", url)
         assert reply.body == CONTENT
-        await line.ask("/ota/version", V)
-        again = await line.message("/ota/inform") if await device.state() == "pending" else None
-        assert again is None  # the download has begun: nothing is pending any more
+        assert await device.state() == "downloading"
 
 
 @pytest.mark.fact("M-26")
@@ -139,6 +137,50 @@ async def test_each_version_report_has_pending_jobs_told_again(shop):
         for _ in range(2):
             line.send(mqtt.publish(line.prefix + "/ota/version", json.dumps(V).encode(), qos=1))
             assert (await filled(line)).json == first.json
+
+
+@pytest.mark.fact("M-26")
+async def test_a_device_that_comes_back_is_told_of_its_download(shop):
+    """It may have lost its memory with its power; one that goes on passes over the repeat."""
+    device = await shop.told()
+    async with device.line() as line:
+        await present(line)
+        first = (await filled(line)).json
+        assert (await device.send("GET", first["params"]["url"])).body == CONTENT
+    assert await device.state() == "downloading"
+    async with device.line() as line:
+        assert len(await present(line)) == 1  # no empty inform at the subscription: nothing is pending
+        assert (await filled(line)).json == first
+
+
+@pytest.mark.fact("M-26")
+async def test_a_download_that_was_paused_meanwhile_is_told_after_the_pause(shop):
+    device = await shop.device()
+    task = await shop.task(await shop.package(), [device])
+    async with device.line() as line:
+        await present(line)
+        first = (await filled(line)).json
+        await device.send("GET", first["params"]["url"])
+    await shop.operator("POST", f"/v1/tasks/{task['task_id']}/pause")
+    async with device.line() as line:
+        await present(line)
+        assert await line.silent()
+    await shop.operator("POST", f"/v1/tasks/{task['task_id']}/resume")
+    async with device.line() as line:
+        await present(line)
+        assert (await filled(line)).json == first
+
+
+@pytest.mark.fact("M-26")
+async def test_what_upgrades_is_not_told_again(shop):
+    device = await shop.told()
+    async with device.line() as line:
+        await present(line)
+        tid = (await filled(line)).json["params"]["tid"]
+        await line.ask("/ota/status", {"id": "9", "version": "1.0", "params": {"tid": tid, "step": 101}})
+    async with device.line() as line:
+        await present(line)
+        assert await line.silent()
 
 
 @pytest.mark.fact("M-26")

@@ -114,6 +114,20 @@ async def test_every_pair(shop, generation, state):
     await play(shop, generation, state, STEPS + NO_STEPS)
 
 
+@pytest.mark.fact("J-16")
+@pytest.mark.parametrize("generation", GENERATIONS)
+async def test_a_per_cent_comes_after_the_first_byte(shop, generation):
+    device = await shop.told()
+    tid = await device.tid()
+    token = await device.job_token() if generation == "south" else None
+    for step in (0, 50, 100):
+        assert await say(device, generation, tid, token, step) in OUT_OF_PLACE[generation]
+        assert await device.state() == "pending"
+    await bring(device, tid, "downloading")
+    assert await say(device, generation, tid, token, 50) in OK[generation]
+    assert await device.state() == "downloading"
+
+
 @pytest.mark.fact("J-5", "J-9")
 @pytest.mark.parametrize("state", ["pending", "downloading", "upgrading"])
 @pytest.mark.parametrize("generation", GENERATIONS)

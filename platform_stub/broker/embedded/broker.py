@@ -6,12 +6,12 @@ Clock and timer are the loop's unless given; `sweep` may be called by hand.
 
 import asyncio
 import contextlib
-import logging
 import time
 from collections.abc import Callable
 from functools import partial
 from typing import Final, assert_never
 
+from platform_stub.broker.embedded.access_lines import write_end, write_subscribed
 from platform_stub.broker.embedded.connection import Phase
 from platform_stub.broker.embedded.counters import BrokerSnapshot, CloseReason, Counters
 from platform_stub.broker.embedded.events import (
@@ -29,9 +29,8 @@ from platform_stub.broker.embedded.wire import RECEIVE_BYTES, Wire
 from platform_stub.broker.limits import Limits
 from platform_stub.broker.port import bind_fault
 from platform_stub.protocol.mqtt.packets import ConnackCode
-from platform_stub.service.ports import ConnectRefusal, Session, Uplink
+from platform_stub.service.ports import AccessLog, ConnectRefusal, Session, Uplink
 
-_log = logging.getLogger(__name__)
 _DEFAULT_LIMITS: Final = Limits()
 _STOP_GRACE_S: Final = 0.5  # for what is under way to be taken, before connections are cut
 
@@ -46,8 +45,11 @@ class EmbeddedBroker:
         port: int,
         limits: Limits = _DEFAULT_LIMITS,
         now_ms: Callable[[], int] | None = None,
+        *,
+        log: AccessLog | None = None,
     ) -> None:
         """`port` 0 takes a free one. `now_ms` is monotonic time in milliseconds, real when left out."""
+        self._access_log = log
         self.limits = limits
         self.receive_buffer = memoryview(bytearray(RECEIVE_BYTES))
         self.now_ms = now_ms or _monotonic_ms
@@ -128,6 +130,11 @@ class EmbeddedBroker:
             self._counters.dropped += 1
             wire.end(sent)
 
+    def takes(self, session: Session, suffix: str) -> bool:
+        """Whether the session is open and has subscribed to that."""
+        wire = self._wire_of(session)
+        return wire is not None and wire.connection.takes(suffix)
+
     def close(self, session: Session) -> None:
         """End a session's connection, if it is still open."""
         wire = self._wire_of(session)
@@ -158,7 +165,8 @@ class EmbeddedBroker:
     def ended(self, wire: Wire, end: End) -> None:
         """Let go of a connection that was ended."""
         self._counters.count_end(end.reason, end.code)
-        _log.debug("%s: %s", end.reason.value, end.detail)
+        if self._access_log is not None:
+            write_end(self._access_log, end, wire.connection.session, wire.peer)
         self._wheel.take_back(wire, wire.tick)
         wire.tick = self._wheel.put(wire, wire.connection.due_ms(self.now_ms()))
         session = wire.connection.session
@@ -221,7 +229,8 @@ class EmbeddedBroker:
     def _login(self, wire: Wire, event: Login) -> None:
         key = (event.product_id, event.client_id)
         if self._login_rate is not None and self._login_rate.is_exceeded(key, self.now_ms()):
-            wire.end(wire.connection.refuse(ConnackCode.UNAVAILABLE))  # (I): the device may come again
+            who, why = f"{event.product_id}/{event.client_id}", "too many logins in a short time"
+            wire.end(wire.connection.refuse(ConnackCode.UNAVAILABLE, why, who))  # (I): it may come again
             return
         verdict = self._uplink.connect(event.product_id, event.client_id, event.password)
         if isinstance(verdict, ConnectRefusal):
@@ -245,7 +254,10 @@ class EmbeddedBroker:
     def _subscribed(self, wire: Wire, event: Subscribed) -> None:
         session = wire.connection.session
         assert session is not None, "only an open connection subscribes"
-        self._uplink.subscribed(session, event.inform)
+        if self._access_log is not None:
+            write_subscribed(self._access_log, event, session)
+        if event.granted:
+            self._uplink.subscribed(session, event.inform)
 
 
 def _monotonic_ms() -> int:

@@ -121,7 +121,7 @@ class Connection:
     def fault(self, fault: StreamFault) -> End:
         """End over bytes that are no packet; a CONNECT of another protocol is told so [MQTT-3.1.2-2]."""
         if isinstance(fault, UnacceptableProtocol) and self.phase is Phase.AWAITING_CONNECT:
-            return self.refuse(ConnackCode.UNACCEPTABLE_PROTOCOL)
+            return self.refuse(ConnackCode.UNACCEPTABLE_PROTOCOL, str(fault))
         too_large = isinstance(fault, PacketTooLarge)
         return self._end(CloseReason.TOO_LARGE if too_large else CloseReason.MALFORMED, str(fault))
 
@@ -132,11 +132,11 @@ class Connection:
         self._prefix = topics.topic_of(session.product_id, session.name, "")
         self._send(_ACCEPTED)
 
-    def refuse(self, code: ConnackCode) -> End:
+    def refuse(self, code: ConnackCode, why: str = "", who: str = "") -> End:
         """Answer CONNECT with another code than 0; the connection then ends [MQTT-3.2.2-5]."""
         self._send(encode(Connack(code=code)))
         self.phase = Phase.ENDING
-        return End(CloseReason.REFUSED, code.name, code)
+        return End(CloseReason.REFUSED, why, code, who)
 
     def settle(self, receipt: Receipt, committed: bool) -> End | None:  # noqa: FBT001 - the port's shape
         """Acknowledge a publish whose effect is committed, in the order they came in [MQTT-4.6.0-2].
@@ -177,6 +177,10 @@ class Connection:
             self._launch(inflight, suffix, payload, tell)
             return True
         return self._enqueue(suffix, payload, tell)
+
+    def takes(self, suffix: str) -> bool:
+        """Whether it is open and has subscribed to that."""
+        return self.phase is Phase.OPEN and granted_qos(self._subscriptions, suffix) is not None
 
     def take_outbox(self) -> bytes:
         """Hand over all bytes to be sent."""
@@ -228,13 +232,14 @@ class Connection:
         self._queue_bytes = self._outbox_bytes = 0
 
     def _connect(self, packet: Connect) -> Event:
-        code = refusal_of(packet, self._limits)
-        if code is not None:
-            return self.refuse(code)
+        refusal = refusal_of(packet, self._limits)
+        who = f"{packet.username}/{packet.client_id}"
+        if refusal is not None:
+            return self.refuse(*refusal, who)
         try:
             password = (packet.password or b"").decode()
         except UnicodeDecodeError:
-            return self.refuse(ConnackCode.BAD_CREDENTIALS)
+            return self.refuse(ConnackCode.BAD_CREDENTIALS, "the password is not UTF-8", who)
         self._silence_ms = packet.keepalive_s * 1_500
         self.phase = Phase.AWAITING_VERDICT
         return Login(packet.username or "", packet.client_id, password)
@@ -279,17 +284,18 @@ class Connection:
             return self._end(CloseReason.TOO_FAST, "SUBSCRIBE")
         held = self._subscriptions
         codes = []
+        refused: list[str] = []
         inform = False
         for topic_filter, wanted in packet.filters:
             held, code = grant(held, self._prefix, topic_filter, wanted, self._limits)
             codes.append(code)
             if code != SUBSCRIBE_REFUSED:
                 inform = inform or topics.filter_matches(topic_filter[len(self._prefix) :], topics.INFORM)
+            else:
+                refused.append(topic_filter)
         self._send(encode(Suback(packet.packet_id, tuple(codes))))
         self._subscriptions = shared(held)
-        if all(code == SUBSCRIBE_REFUSED for code in codes):
-            return None
-        return Subscribed(inform)
+        return Subscribed(inform, len(refused) < len(codes), tuple(refused))
 
     def _unsubscribe(self, packet: Unsubscribe) -> Event | None:
         if self.rates is not None and not self.rates.admits_subscribe(self._heard_ms):

@@ -36,9 +36,11 @@ class Duplicate(Struct, frozen=True, gc=False):
 
 
 class Subscribed(Struct, frozen=True, gc=False):
-    """At least one filter was granted, and the SUBACK is in the outbox."""
+    """The SUBACK is in the outbox. `refused` are the filters that were not granted; `granted`: some were."""
 
     inform: bool
+    granted: bool = True
+    refused: tuple[str, ...] = ()
 
 
 class Delivered(Struct, frozen=True):
@@ -48,11 +50,12 @@ class Delivered(Struct, frozen=True):
 
 
 class End(Struct, frozen=True, gc=False):
-    """Close the connection, after what is in the outbox."""
+    """Close the connection, after what is in the outbox. Without a session `who` names the device, if it is known."""
 
     reason: CloseReason
     detail: str = ""
     code: ConnackCode | None = None  # what CONNECT was refused with
+    who: str = ""
 
 
 Event = Login | Received | Duplicate | Subscribed | Delivered | End

@@ -149,6 +149,12 @@ class Wire(asyncio.BufferedProtocol):
                 self._transport.close()
         self._hub.ended(self, end)
 
+    @property
+    def peer(self) -> str:
+        """The peer's address; "-" when it is gone."""
+        address = None if self._transport is None else self._transport.get_extra_info("peername")
+        return "-" if address is None else f"{address[0]}:{address[1]}"
+
     def abort(self) -> None:
         """Close without waiting for the peer to take what was sent."""
         if self._transport is not None:

@@ -76,6 +76,10 @@ class Raw:
                 answer.ended = await self.reader.read() == b""
         return answer
 
+    def abort(self):
+        """Leave at once, with a reset."""
+        self.writer.transport.abort()
+
     async def ask(self, data):
         self.write(data)
         return await self.read()

@@ -40,6 +40,8 @@ async def test_every_call_shows_the_accounts_date(ahead):
         shop.south("south/check"),
     ):
         assert is_ahead(shop, await shop.ask("GET", path, token=token)), path
+    asked = {"pid": shop.product, "authInfo": shop.device(0)}
+    assert is_ahead(shop, await shop.ask("POST", "/ota/devInfo", asked, token=token))
 
 
 async def test_a_device_whose_token_has_expired_may_set_its_clock(ahead):

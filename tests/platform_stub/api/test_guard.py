@@ -5,7 +5,7 @@ import pytest
 from aiohttp.test_utils import make_mocked_request
 
 from platform_stub.api.app import _guard
-from platform_stub.api.call import Refused
+from platform_stub.api.call import Rejected
 from platform_stub.server import Stub
 
 
@@ -54,7 +54,7 @@ def test_this_machine_is_answered(peer, here, host):
     ],
 )
 def test_others_are_refused(peer, here, host, origin):
-    with pytest.raises(Refused, match="is not this machine"):
+    with pytest.raises(Rejected, match="is not this machine"):
         _guard(request(peer, here, host, **({"Origin": origin} if origin else {})))
 
 

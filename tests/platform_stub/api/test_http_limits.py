@@ -1,6 +1,6 @@
 """What a connection is held to: slow senders, floods, and bodies that are too large; who is only patient goes on.
 
-The clock of the sweep is an argument, so nothing here waits for it. Source: issue text, item 4 and "Wrong input".
+The clock of the sweep is an argument, so nothing here waits for it. The limits are `api.http_limits`.
 """
 
 import asyncio

@@ -1,18 +1,23 @@
 """Faults on demand in the devices' calls: what someone asked for goes wrong, for those it was asked for.
 
-Source: issue text, item 7. The operator's side of faults is tested with its operations.
+The operator's side of faults is tested with its operations.
 """
 
 import asyncio
 
 import pytest
 
+from platform_stub.api import fuse, south, studio
 from platform_stub.protocol.operator import InjectFault
 from tests.platform_stub.api.shop import CONTENT, until
 
 
 def inject(shop, **rule):
     return shop.stub.platform.injection.add(InjectFault(**rule))
+
+
+def struck(shop):
+    return [fault.struck for fault in shop.stub.platform.injection.list().faults]
 
 
 def flow(shop, at=0):
@@ -95,6 +100,71 @@ async def test_a_cut_behind_the_end_cuts_nothing(shop):
     inject(shop, cut_at_bytes=50_000, call="download")
     answer = await shop.ask("GET", shop.fuse(f"{shop.tids[0]}/download"))
     assert answer.body == CONTENT
+    assert struck(shop) == [0]
+
+
+async def test_a_cut_counts_by_answer_and_only_where_it_cuts(shop):
+    """A short range is not cut, and leaves `times` to the long one."""
+    inject(shop, cut_at_bytes=1_000, times=1)
+    path = shop.fuse(f"{shop.tids[0]}/download")
+    for _ in range(2):
+        answer = await shop.ask("GET", path, Range="bytes=0-999")
+        assert len(answer.body) == 1_000
+    assert struck(shop) == [0]
+    async with shop.connect() as raw:
+        raw.write(shop.request("GET", path, Range="bytes=0-1000"))
+        await raw.reader.readuntil(b"\r\n\r\n")
+        assert len(await raw.rest()) == 1_000
+    assert struck(shop) == [1]
+    assert len((await shop.ask("GET", path, Range="bytes=0-1000")).body) == 1_001
+
+
+@pytest.mark.parametrize("generation", ["south", "studio", "fuse"])
+async def test_a_wrong_md5_waits_for_an_offer(shop, generation):
+    """A check without an offer shows no digest: nothing went wrong, and `times` is left as it was."""
+    inject(shop, wrong_md5=True, times=1)
+    of = shop.south if generation == "south" else getattr(shop, generation)
+    path = of("south/check") if generation == "south" else of("check")
+    for query in ("type=2&version=1.0", "type=3&version=1.0", "type=1"):
+        assert "data" not in (await shop.ask("GET", f"{path}{'&' if '?' in path else '?'}{query}")).json
+    assert struck(shop) == [0]
+    offered = f"{path}{'&' if '?' in path else '?'}type=1&version=1.0"
+    md5s = [(await shop.ask("GET", offered)).json["data"]["md5"] for _ in range(2)]
+    assert (md5s[0] != shop.md5, md5s[1] == shop.md5, struck(shop)) == (True, True, [1])
+
+
+@pytest.mark.parametrize(
+    ("generation", "code", "text"),
+    [
+        ("south", 12, "token expired"), ("studio", 12, "task expire"), ("fuse", 12014, "task expire"),
+        ("fuse", 0, "succ"), ("fuse", 777, "injected fault"), ("studio", 12014, "injected fault"),
+    ],
+)  # fmt: skip
+async def test_a_code_comes_with_its_generations_own_text(shop, generation, code, text):
+    inject(shop, code=code)
+    of = shop.south if generation == "south" else getattr(shop, generation)
+    answer = await shop.ask("GET", of("device/version" if generation == "south" else "version"))
+    assert list(answer.json.values())[:2] == [code, text]
+
+
+async def test_every_code_of_every_table_has_a_text(shop):
+    """The ones with a place for the time in them too."""
+    for dialect in (south.DIALECT, studio.DIALECT, fuse.DIALECT):
+        for code, _ in dialect.table.values():
+            text = dialect.text_of(code, 1_700_000_000_000)
+            assert text
+            assert "{" not in text
+
+
+async def test_a_call_that_is_unfit_is_struck_all_the_same(shop):
+    """No answer means none, whatever the request was."""
+    inject(shop, silent=True, times=1)
+    raw, connection = await shop.hold()
+    raw.write(shop.request("GET", shop.fuse("check?type=9")))
+    await until(lambda: connection._gone is not None)
+    raw.writer.write_eof()
+    assert await raw.rest() == b""
+    assert struck(shop) == [1]
 
 
 @pytest.mark.parametrize(("generation", "errno"), [("studio", "4"), ("fuse", "4"), ("south", None)])
@@ -151,3 +221,14 @@ async def test_the_stub_stops_while_it_is_silent(shop):
     raw, connection = await shop.hold()
     raw.write(shop.request("GET", shop.fuse("version")))
     await until(lambda: connection._gone is not None)
+
+
+async def test_a_late_answer_to_someone_who_has_left_holds_no_connection(shop):
+    """As many as give up on a slow platform, so many sockets would be held for as long as the delay."""
+    inject(shop, call="check", delay_ms=600_000)
+    before = len(shop.stub.http.connections)
+    async with shop.connect() as raw:
+        raw.write(shop.request("GET", shop.fuse("check?type=1&version=1.0")))
+        await until(lambda: struck(shop) == [1])
+        raw.abort()
+    await until(lambda: len(shop.stub.http.connections) == before)

@@ -17,13 +17,13 @@ async def test_faults_come_and_go(client, stub):  # noqa: F811
     first = await client.ok("POST", PATH, {"call": "check", "generation": "fuse", "status": 503, "times": 1})
     second = await client.ok("POST", PATH, {"silent": True, "share": 0.5, "device_ids": [1, 2]})
     assert (first["fault_id"], first["struck"], first["rule"]["status"]) == (1, 0, 503)
-    assert stub.platform.injection.pick("check", "fuse", 7, "p").status == 503
+    assert stub.platform.injection.pick("check", "fuse", 7, "p").rule.status == 503
     listed = (await client.ok("GET", PATH))["faults"]
     assert [(fault["fault_id"], fault["struck"]) for fault in listed] == [(1, 1), (2, 0)]
     assert await client.ok("DELETE", f"{PATH}/1") == first | {"struck": 1}
     assert (await client("DELETE", f"{PATH}/1"))[0] == 404
     assert (await client("DELETE", f"{PATH}/x"))[0] == 404
-    assert await client.ok("DELETE", PATH) == {"faults": [second]}
+    assert await client.ok("DELETE", PATH) == {"faults": [second | {"waits_for": None}]}
     assert await client.ok("GET", PATH) == {"faults": []}
     assert stub.platform.injection.is_empty
 
@@ -41,6 +41,19 @@ async def test_a_fault_that_says_nothing_sensible_is_refused(client, stub):  # n
         assert (status, answer["code"]) == (400, "malformed"), body
         assert words in answer["message"]
     assert stub.platform.injection.is_empty
+
+
+async def test_what_a_fault_waits_for_is_named_until_it_is_there(client):  # noqa: F811
+    """Devices may come later, so their fault is taken; who mistyped an ID reads so in the answer."""
+    rule = {"silent": True, "product_id": "later", "device_ids": [1, 2, 901, 902, 903, 904, 905, 906]}
+    added = await client.ok("POST", PATH, rule)
+    assert added["waits_for"] == "product later; device 1, 2, 901, 902, 903 and 3 more"
+    _, _, ids, _ = await client.shop(devices=2)
+    assert ids == [1, 2]
+    (shown,) = (await client.ok("GET", PATH))["faults"]
+    assert shown["waits_for"] == "product later; device 901, 902, 903, 904, 905 and 1 more"
+    assert (await client.ok("POST", PATH, {"silent": True, "device_ids": ids}))["waits_for"] is None
+    assert (await client.ok("POST", PATH, {"silent": True}))["waits_for"] is None
 
 
 async def test_a_device_at_the_broker_feels_them_and_no_other_does(client, stub):  # noqa: F811

@@ -1,6 +1,6 @@
 """Requests as real devices send them, byte by byte over a socket, and replies read the same way.
 
-Source: onenet-protocol, section 6; issue text, item 4.
+Source: onenet-protocol, section 6.
 """
 
 import asyncio
@@ -167,6 +167,27 @@ async def test_many_requests_may_be_pipelined(shop):
             assert is_check(shop, await raw.read())
 
 
+async def test_who_sends_many_at_once_takes_turns_with_the_others(shop):
+    """A thousand queued requests of one device keep no other waiting for all of them."""
+    before = shop.stub.http.requests_count
+    async with shop.connect() as hasty, shop.connect() as other:
+        hasty.write(fuse_check(shop) * 1_000)
+        assert is_check(shop, await hasty.read())
+        assert is_check(shop, await other.ask(fuse_check(shop)))
+        assert shop.stub.http.requests_count - before < 900
+
+
+async def test_what_was_sent_by_someone_who_has_left_is_not_carried_out(shop, caplog):
+    before = shop.stub.http.requests_count
+    async with shop.connect() as raw:
+        raw.write(fuse_check(shop) * 1_000)
+        assert is_check(shop, await raw.read())
+        raw.abort()
+    assert await shop.is_unharmed()
+    assert shop.stub.http.requests_count - before < 900
+    assert "socket.send() raised exception" not in caplog.text
+
+
 async def test_a_device_and_an_operator_share_a_connection(shop):
     """One port, whoever asks, in any order."""
     page = b"GET /v1/accounts HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
@@ -322,3 +343,17 @@ async def test_a_store_that_cannot_commit_is_said(shop, path, key, code):
     assert (answer.status, answer.json[key]) == (503, code)
     answer = await shop.ask("GET", getattr(shop, path)(f"{shop.tids[0]}/download"))
     assert (answer.status, answer.headers["Ota-Errno"]) == (503, "3")
+
+
+@pytest.mark.parametrize(
+    "break_lines",
+    [lambda r: r.replace(b"\r\n", b"\n"), lambda r: r.replace(b"ota.example\r\n", b"ota.example\n")],
+)
+async def test_lines_that_end_in_a_bare_lf_are_told_how_they_should(shop, break_lines):
+    async with shop.connect() as raw:
+        answer = await raw.ask(break_lines(fuse_check(shop)))
+    assert (answer.status, answer.json["msg"]) == (400, "not an HTTP request: lines end in CRLF")
+    async with shop.connect() as raw:
+        answer = await raw.ask(fuse_check(shop, version="one"))
+    assert answer.status == 400
+    assert "CRLF" not in answer.json["msg"]

@@ -11,7 +11,7 @@ from platform_stub.api.named import NamedTask, Versions
 from platform_stub.api.reply import Reply, code_envelope, errno_envelope, http_date, json_reply, unreadable
 from platform_stub.api.south import SouthTask
 from platform_stub.protocol.calls import CallRefusal, Generation
-from platform_stub.service.device_calls import Granted, Refused
+from platform_stub.service.device_calls import PackageFile, Refused
 
 NOW_MS = 1_800_000_000_000
 DIALECTS = [south.DIALECT, studio.DIALECT, fuse.DIALECT]
@@ -127,7 +127,7 @@ def test_the_largest_task_fits():
     ],
 )
 def test_the_largest_download_fits_whatever_the_files_name(dialect, name, spelled):
-    reply = dialect.give(Granted(bytes(31_457_280), name), "bytes=30000000-31457278", NOW_MS)
+    reply = dialect.give(PackageFile(bytes(31_457_280), name), "bytes=30000000-31457278", NOW_MS)
     assert_fits(dialect, reply)
     assert b'filename="%b"\r\n' % spelled in reply.lines
 

@@ -7,7 +7,8 @@ import re
 
 import pytest
 
-from tests.platform_stub.api.shop import CONTENT
+from tests.platform_stub.api.conftest import operator
+from tests.platform_stub.api.shop import CONTENT, Raw, open_shop
 
 TOKEN = re.compile(r"ota_[A-Za-z0-9]{20}")
 
@@ -190,3 +191,15 @@ async def test_a_cancelled_job_says_so(shop):
     await shop.client.ok("POST", f"/v1/tasks/{shop.task}/cancellation")
     answer = await shop.ask("POST", shop.south(f"south/report?token={token}"), {"result": 101})
     assert answer.json == {"errno": 22, "error": "cancelled"}
+
+
+async def test_the_address_in_a_check_is_the_one_that_the_device_came_by():
+    """Of a stub that listens everywhere, not where the operator or another device reaches it."""
+    async with open_shop(operator, http=("0.0.0.0", 0)) as shop:
+        port = shop.stub.http_address[1]
+        for host in ("127.0.0.1", "127.0.0.2", "127.0.0.1"):
+            async with Raw((host, port)) as raw:
+                answer = await raw.ask(
+                    shop.request("GET", shop.south("south/check?type=1&version=1.0&cdn=true"))
+                )
+            assert answer.json["data"]["ipPort"] == f"{host}:{port}"

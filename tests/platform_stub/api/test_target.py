@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from platform_stub.api import target
-from platform_stub.api.target import RESERVED, read_query, read_target
+from platform_stub.api.target import read_query, read_target
 from platform_stub.protocol.calls import Generation
+from platform_stub.protocol.ids import RESERVED_PRODUCT_IDS
 
 SOUTH, STUDIO, FUSE = Generation.SOUTH, Generation.STUDIO, Generation.FUSE
 
@@ -53,13 +54,13 @@ def test_a_target_is_read(text, generation, segments, query):
     assert read_target(text) == (generation, segments, query)
 
 
-@pytest.mark.parametrize("word", sorted(RESERVED))
+@pytest.mark.parametrize("word", sorted(RESERVED_PRODUCT_IDS))
 def test_the_words_of_a_are_no_product_ids(word):
     assert read_target(f"/ota/{word}/d0/version").generation is SOUTH
 
 
 def test_the_reserved_words_are_those_of_the_facts():
-    assert {"south", "device", "download", "check", "report", "devInfo"} == RESERVED
+    assert {"south", "device", "download", "check", "report", "devInfo"} == RESERVED_PRODUCT_IDS
 
 
 @pytest.mark.parametrize(

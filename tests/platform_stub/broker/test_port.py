@@ -272,3 +272,18 @@ async def test_without_amqtt_the_broker_says_what_to_install(monkeypatch: pytest
     monkeypatch.setitem(sys.modules, "amqtt.adapters", None)
     with pytest.raises(UsageFault, match=r'pip install "ota-sim\[amqtt\]"'):
         await AmqttBroker(RecordingPlatform(), "127.0.0.1", 0).start()
+
+
+async def test_a_session_takes_what_it_has_subscribed_to_until_it_ends(stage: Stage) -> None:
+    client = await stage.device("dev1", topics.INFORM)
+    session = stage.platform.session("dev1")
+    assert stage.broker.takes(session, topics.INFORM)
+    assert not stage.broker.takes(session, topics.STATUS_REPLY)
+    client.send(Unsubscribe(2, (client.topic(topics.INFORM),)))
+    await client.expect(Unsuback)
+    assert not stage.broker.takes(session, topics.INFORM)
+    assert await client.subscribe(topics.INFORM) == (1,)
+    assert stage.broker.takes(session, topics.INFORM)
+    client.send(Disconnect())
+    await stage.platform.until(lambda: session in stage.platform.ended)
+    assert not stage.broker.takes(session, topics.INFORM)

@@ -5,12 +5,12 @@ import json
 
 from platform_stub.protocol import operator as api
 from platform_stub.protocol import topics
-from platform_stub.protocol.calls import CallRefusal, Generation
+from platform_stub.protocol.calls import CallRefusal, Generation, Refused
 from platform_stub.protocol.codes import UpdateKind
 from platform_stub.protocol.token import device_resource, make_token, product_resource
 from platform_stub.rules import events as ev
 from platform_stub.service import accounts, catalogue, tasks
-from platform_stub.service.credentials import Caller, Refused
+from platform_stub.service.credentials import Caller
 from platform_stub.service.device_calls import Offer
 from platform_stub.service.ports import Session
 from platform_stub.store import accounts as account_rows
@@ -32,6 +32,9 @@ class Radio:
         self.sent.append((session.name, suffix, json.loads(payload)))
         if delivered:
             delivered()
+
+    def takes(self, session, suffix):
+        return True
 
     def close(self, session):
         self.closed.append(session.name)
@@ -165,7 +168,7 @@ class Field:
 
     async def job_step_refused(self, tid, at=0):
         """Let the platform look at a job by a call that moves nothing but what is overdue."""
-        assert await self.step(tid, -1, at=at) is CallRefusal.BAD_STEP
+        assert await self.step(tid, -1, at=at) is CallRefusal.BAD_RESULT
 
     async def job_state(self, tid, generation=Generation.FUSE, at=0):
         state = await self.calls.job_state(self.caller(generation, at), tid)

@@ -6,12 +6,11 @@ import pytest
 
 from platform_stub.protocol import operator as api
 from platform_stub.protocol import topics
-from platform_stub.protocol.calls import CallRefusal, Generation
+from platform_stub.protocol.calls import CallRefusal, Generation, Refused
 from platform_stub.protocol.codes import UpdateKind
 from platform_stub.rules import events as ev
-from platform_stub.service import accounts, catalogue, tasks
+from platform_stub.service import accounts, auto_add, catalogue, life, tasks
 from platform_stub.service.answers import Rejection
-from platform_stub.service.credentials import Refused
 from platform_stub.service.device_calls import Offer
 from platform_stub.store.errors import StoreUnavailable
 from tests.platform_stub.service.field import ready
@@ -152,6 +151,8 @@ async def test_without_a_licence_the_check_says_so_and_no_job_exists(field, gene
     noted = [detail for what, detail in field.timeline() if what == "auto-add refused"]
     assert len(noted) == 1
     assert "needed 1, available 0, missing 1" in noted[0]
+    await field.check(generation, version="1.1")
+    assert [what for what, _ in field.timeline()][-2:] == ["version", "auto-add refused"]
     await field.act(ev.Grant(count=1, contract="c"))
     assert isinstance(await field.check(generation), Offer)
     assert left(field) == 0
@@ -178,6 +179,27 @@ async def test_a_differential_package_takes_its_start_version_only(field):
     assert (offer.target, offer.is_differential) == ("2.1", True)
 
 
+@pytest.mark.parametrize("version", ["1.0", "2.0"])
+async def test_what_leads_nowhere_or_is_unverified_is_nothing_to_refuse(field, version):
+    """Neither a creation that is refused nor A's 32, whatever starts from another version."""
+    own = await field.new_package("1.0", start_version="0.9")
+    unverified = await field.platform.write(
+        lambda tx: catalogue.add_package(
+            tx,
+            field.product.product_id,
+            UpdateKind.FOTA,
+            "open",
+            "3.0",
+            b"x",
+            facts=catalogue.PackageFacts(start_version="0.8"),
+        )
+    )
+    for package in (own, unverified) if version == "1.0" else (field.package, unverified):
+        await policy(field, package)
+    assert await field.check(Generation.SOUTH, version=version) == Refused(CallRefusal.NO_TASK)
+    assert "auto-add refused" not in dict(field.timeline())
+
+
 async def test_a_device_that_failed_or_was_cancelled_is_the_operator_s_to_retry(field):
     await policy(field)
     offer = await field.check()
@@ -193,11 +215,32 @@ async def test_a_device_that_failed_or_was_cancelled_is_the_operator_s_to_retry(
     assert (await field.check()).target == "3.0"
 
 
-async def test_a_device_that_succeeded_and_went_back_is_taken_in_again(field):
+async def test_a_device_that_succeeded_and_went_back_is_left_alone(field):
+    """It says 201 and runs what it ran before: it would be updated for ever."""
     await policy(field)
     await field.step((await field.check()).tid, 201)
     assert isinstance(await field.check(version="2.0"), Refused)
-    assert isinstance(await field.check(version="1.0"), Offer)
+    assert isinstance(await field.check(version="1.0"), Refused)
+
+
+async def test_two_policies_send_no_device_back_and_forth(field):
+    newer = await field.new_package("3.0")
+    for package in (field.package, newer):
+        await policy(field, package)
+    await field.step((await field.check()).tid, 201)
+    assert isinstance(await field.check(version="3.0"), Refused)
+    assert len(page(field)) == 1
+
+
+async def test_policies_make_a_chain(field):
+    newer = await field.new_package("3.0")
+    await policy(field, field.package, "1.0")
+    await policy(field, newer, "2.0")
+    await field.step((await field.check(version="1.0")).tid, 201)
+    offer = await field.check(version="2.0")
+    assert offer.target == "3.0"
+    await field.step(offer.tid, 201)
+    assert isinstance(await field.check(version="3.0"), Refused)
     assert left(field) == SPARE - 1  # B3
 
 
@@ -221,10 +264,23 @@ async def test_what_could_not_be_written_is_told_to_each_who_waits(field, error)
 
     field.platform.writer.run = fail
     answers = await asyncio.gather(*(field.check() for _ in range(3)), return_exceptions=True)
-    if isinstance(error, StoreUnavailable):
-        assert [answer.why for answer in answers] == [CallRefusal.UNAVAILABLE] * 3
-    else:
-        assert answers == [error] * 3
+    assert answers == [error] * 3
     field.platform.writer.run = run
     assert page(field) == []
     assert isinstance(await field.check(), Offer)
+
+
+async def test_a_device_that_was_terminated_meanwhile_is_not_wanted(field):
+    """P7: nothing is refused, since nobody asks any more."""
+    await policy(field)
+    device_id = field.devices[0].device_id
+    await field.write(life.terminate, device_id)
+    assert await field.write(auto_add.take_in, device_id, UpdateKind.FOTA, "1.0") is auto_add.Outcome.UNWANTED
+    assert field.timeline() == []
+
+
+async def test_closing_finishes_what_is_asked(field):
+    await policy(field)
+    field.platform.auto_adds.consider(field.devices[0].device_id, UpdateKind.FOTA, "1.0")
+    await field.platform.auto_adds.close()
+    assert len(page(field)) == 1

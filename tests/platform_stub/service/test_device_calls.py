@@ -13,6 +13,7 @@ from platform_stub.protocol.codes import JobState, UpdateKind
 from platform_stub.rules import events as ev
 from platform_stub.service import tasks
 from platform_stub.service.device_calls import Offer, Refused
+from platform_stub.store.errors import StoreUnavailable
 from platform_stub.store.schema import tasks as task_rows
 from tests.platform_stub.service.conftest import REAL_MS
 from tests.platform_stub.service.field import HOUR_MS, ready
@@ -102,10 +103,13 @@ async def test_another_devices_job_is_not_found(field, generation):
 async def test_a_step_out_of_place_moves_nothing(field, generation):
     task = await field.task()
     tid = field.tid(task)
-    for step in (0, 50, 108, 150, 200, 209, -1, 10**9):
+    for step in (0, 50):
         assert await field.step(tid, step, generation) is CallRefusal.BAD_STEP
+    for step in (108, 150, 200, 209, -1, 10**9):
+        assert await field.step(tid, step, generation) is CallRefusal.BAD_RESULT
     assert field.job(task) == ("pending", None)
     assert codes(CallRefusal.BAD_STEP) == (21, 21, 12016)
+    assert codes(CallRefusal.BAD_RESULT) == (24, 24, 12016)
 
 
 class TestVersionReport:
@@ -302,6 +306,15 @@ class TestDeadline:
         assert field.job(task) == ("failed", 208)
         assert ("expired", "failed") in field.timeline()
 
+    @pytest.mark.parametrize("call", ["job_state", "open_download"])
+    async def test_meets_a_download_at_whichever_call_comes_first(self, field, call):
+        task = await field.task()
+        tid = field.tid(task)
+        assert await field.job_state(tid) is JobState.DOWNLOADING
+        await expire(field)
+        assert await getattr(field.calls, call)(field.caller(), tid) == Refused(CallRefusal.JOB_EXPIRED)
+        assert field.job(task) == ("failed", 208)
+
     async def test_of_an_old_job_is_told_once_by_a_check(self, field):
         task = await field.task()
         await expire(field)
@@ -480,7 +493,8 @@ async def test_a_commit_that_fails_is_unavailable_and_changes_nothing(field):
             "CREATE TEMP TRIGGER full BEFORE UPDATE ON jobs BEGIN SELECT RAISE(ABORT, 'full'); END"
         )
     asyncio.get_running_loop().set_exception_handler(lambda *_: None)
-    assert await field.calls.report_step(caller, field.tid(task), 101) == Refused(CallRefusal.UNAVAILABLE)
+    with pytest.raises(StoreUnavailable):
+        await field.calls.report_step(caller, field.tid(task), 101)
     assert codes(CallRefusal.UNAVAILABLE) == (7, 7, 10500)
     assert field.job(task) == ("pending", None)
     with field.platform.store.write() as conn:

@@ -2,12 +2,12 @@
 
 import pytest
 
-from platform_stub.protocol import operator as api
 from platform_stub.protocol.codes import JobState
 from platform_stub.rules import events as ev
 from platform_stub.service import accounts, expiry, life, tasks
 from platform_stub.store import accounts as account_rows
 from platform_stub.store import jobs as job_rows
+from tests.platform_stub.service.conftest import jump
 from tests.platform_stub.service.test_orders import Nobody
 
 MINUTE_MS = 60_000
@@ -56,7 +56,7 @@ def test_every_open_job_fails_exactly_at_the_deadline_with_step_208(desk, shop):
     assert expire(desk, task) == (0, None)
     assert desk.read(tasks.describe, task.task_id, desk.real_ms).state == "finished"
     assert desk.account(account).licences.left == 6  # B12
-    last = desk.read(life.detail, devices[0], Nobody, desk.real_ms).timeline[-1]
+    last = desk.read(life.show, devices[0], Nobody, desk.real_ms).timeline[-1]
     assert (last.what, last.detail, last.at_ms) == ("expired", "failed", desk.real_ms)
     assert desk.write(tasks.retry, task.task_id).deducted == 0
 
@@ -169,7 +169,7 @@ def test_a_clock_that_is_moved_past_the_date_enters_the_hold(desk):
     date_ms = desk.real_ms + MINUTE_MS
     account = desk.open(charging_date_ms=date_ms)
     post(desk, account, -5)
-    desk.write(accounts.set_clock, account, api.SetClock(advance_ms=2 * MINUTE_MS))
+    desk.write(jump, account, 2 * MINUTE_MS)
     assert desk.read(account_rows.load, account).held_since_ms == date_ms
 
 

@@ -10,13 +10,13 @@ from platform_stub.protocol import operator as api
 from platform_stub.protocol.codes import EntitlementSource, JobState, UpdateKind
 from platform_stub.rules import events as ev
 from platform_stub.rules.licensing import replay
-from platform_stub.service import accounts, auto_add, catalogue, expiry, tasks
+from platform_stub.service import auto_add, catalogue, expiry, life, tasks
 from platform_stub.store import accounts as account_rows
 from platform_stub.store import deadlines
 from platform_stub.store import devices as device_rows
 from platform_stub.store import jobs as job_rows
 from platform_stub.store.engine import open_store
-from tests.platform_stub.service.conftest import Desk
+from tests.platform_stub.service.conftest import Desk, jump
 
 SOME = st.sets(st.integers(0, 9), min_size=1)
 STEPS = st.lists(
@@ -100,7 +100,7 @@ class Story:
             self.desk.write(tasks.cancel_job, job.tid)
 
     def do_terminate(self, how):
-        self.desk.write(catalogue.terminate, self.devices[how])
+        self.desk.write(life.terminate, self.devices[how])
 
     def do_act(self, how):
         self.desk.act(self.account, how)
@@ -112,7 +112,7 @@ class Story:
         self.desk.real_ms += how
 
     def do_advance(self, how):
-        self.desk.write(accounts.set_clock, self.account, api.SetClock(advance_ms=how))
+        self.desk.write(jump, self.account, how)
 
     def do_expire(self, _):
         """Do what the timers do: afterwards nothing is due that no hold keeps."""

@@ -42,7 +42,8 @@ def test_a_fault_for_any_call_strikes_only_where_it_can_do_something():
     injection = Injection()
     rule = InjectFault(wrong_md5=True)
     injection.add(rule)
-    hit = {place for place in EFFECTS if injection.pick(*place, 1, "p") is rule}
+    picks = {place: injection.pick(*place, 1, "p") for place in EFFECTS}
+    hit = {place for place, strike in picks.items() if strike is not None and strike.rule is rule}
     assert hit == {("check", "south"), ("check", "studio"), ("check", "fuse"), ("inform", "mqtt")}
     assert struck(injection) == [4]
 
@@ -97,10 +98,34 @@ def test_the_oldest_fault_that_strikes_decides_alone():
     second = InjectFault(call="check", code=12012)
     injection.add(first)
     injection.add(second)
-    assert injection.pick("check", "fuse", 1, "p") is first
-    assert injection.pick("check", "fuse", 1, "p") is second
+    assert injection.pick("check", "fuse", 1, "p").rule is first
+    assert injection.pick("check", "fuse", 1, "p").rule is second
     assert injection.pick("status", "fuse", 1, "p") is None
     assert struck(injection) == [1, 1]
+
+
+def test_a_strike_that_did_nothing_is_taken_back():
+    injection = Injection()
+    injection.add(InjectFault(times=1, wrong_md5=True))
+    strike = injection.pick("check", "fuse", 1, "p")
+    assert injection.pick("check", "fuse", 1, "p") is None  # never more than asked for, whatever is under way
+    strike.miss()
+    assert struck(injection) == [0]
+    assert injection.pick("check", "fuse", 1, "p") is not None
+    assert injection.pick("check", "fuse", 1, "p") is None
+    assert struck(injection) == [1]
+
+
+def test_all_strikes_are_counted_beyond_a_faults_life():
+    injection = Injection()
+    one = injection.add(InjectFault(times=1, status=503))
+    injection.add(InjectFault(times=1, status=503))
+    for _ in range(3):
+        injection.pick("check", "fuse", 1, "p")
+    injection.remove(one.fault_id)
+    assert injection.struck == 2
+    injection.clear()
+    assert injection.struck == 2
 
 
 def test_a_fault_that_is_removed_strikes_no_more():
@@ -158,7 +183,7 @@ def test_all_that_can_go_wrong_somewhere_can_be_asked_for(place, effects):
         assert find_mistake(rule) is None
         injection = Injection()
         injection.add(rule)
-        assert injection.pick(*place, 1, "p") is rule
+        assert injection.pick(*place, 1, "p").rule is rule
 
 
 def test_there_is_an_end_to_how_many():
@@ -181,10 +206,14 @@ class Wire:
     def __init__(self):
         self.sent = []
         self.arrived = asyncio.Event()
+        self.is_taken = True
 
     def publish(self, session, suffix, payload, qos, delivered=None):
         self.sent.append((suffix, json.loads(payload), qos))
         self.arrived.set()
+
+    def takes(self, session, suffix):
+        return self.is_taken
 
     def close(self, session):
         raise AssertionError("nobody asked for that")
@@ -251,6 +280,19 @@ async def test_an_empty_inform_can_be_lost_but_has_no_digest(told):
     assert len(wire.sent) == 1
     sessions.inform(session, [JOB])
     assert len(wire.sent) == 2
+
+
+async def test_what_the_broker_drops_is_no_strike(told):
+    """The device has not subscribed to the reply, or has left: nothing went wrong with it."""
+    _, injection, wire, _ = told
+    injection.add(InjectFault(generation="mqtt", silent=True, times=1))
+    wire.is_taken = False
+    answer(told)
+    assert struck(injection) == [0]
+    wire.is_taken = True
+    wire.sent.clear()
+    assert answer(told) == [(topics.INFORM, MD5)]  # the reply was lost, and that used it up
+    assert struck(injection) == [1]
 
 
 async def test_a_late_reply_is_overtaken(told):

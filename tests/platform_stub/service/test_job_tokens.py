@@ -4,12 +4,12 @@ import asyncio
 
 import pytest
 
-from platform_stub.protocol import operator as api
 from platform_stub.protocol.calls import SOUTH, CallRefusal, Generation
 from platform_stub.protocol.codes import JobState, UpdateKind
 from platform_stub.protocol.token import make_token, product_resource
-from platform_stub.service import accounts, job_tokens, tasks
+from platform_stub.service import job_tokens, tasks
 from platform_stub.service.device_calls import Refused
+from tests.platform_stub.service.conftest import jump
 from tests.platform_stub.service.field import HOUR_MS, LATER_S
 
 A = Generation.SOUTH
@@ -79,7 +79,7 @@ async def test_it_lasts_48_hours_and_a_check_gives_the_next_one(field):
 async def test_its_time_is_the_accounts(field):
     await long_task(field)
     token = (await field.offer(A)).token
-    await field.write(accounts.set_clock, field.account, api.SetClock(advance_ms=48 * HOUR_MS))
+    await field.write(jump, field.account, 48 * HOUR_MS)
     field.platform.clock_moved(field.account)
     assert field.calls.resolve_token(field.caller(A), token) == OVER
 

@@ -5,7 +5,7 @@ import pytest
 from platform_stub.protocol import operator as api
 from platform_stub.protocol.codes import JobState, UpdateKind
 from platform_stub.rules import events as ev
-from platform_stub.service import catalogue, life, tasks
+from platform_stub.service import life, tasks
 from platform_stub.service.answers import Rejection
 from platform_stub.service.catalogue import PackageFacts
 from platform_stub.store import webhooks
@@ -56,7 +56,7 @@ def test_scope_all_takes_every_living_device_at_a_start_version(desk, shop, star
     account, product, old, newer, silent = shop
     desk.register(product, 1, "there", f_version="2.0")
     (gone,) = desk.register(product, 1, "gone")
-    desk.write(catalogue.terminate, gone)
+    desk.write(life.terminate, gone)
     desk.register(desk.product(account), 1, "sibling")
     desk.register(desk.product(desk.open()), 1, "foreign")
     wanted = [
@@ -214,7 +214,7 @@ def test_a_task_is_paused_and_resumed(desk, shop):
     assert desk.asked.calls == [("tell_task", task.task_id)]
     assert code(desk.write(tasks.resume, task.task_id)) is api.ErrorCode.CONFLICT
     assert desk.account(shop[0]).licences.left == left
-    timeline = desk.read(life.detail, shop[2][0], Nobody, desk.real_ms).timeline
+    timeline = desk.read(life.show, shop[2][0], Nobody, desk.real_ms).timeline
     assert [entry.what for entry in timeline[-2:]] == ["task paused", "task resumed"]
 
 

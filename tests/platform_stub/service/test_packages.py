@@ -4,7 +4,7 @@ import pytest
 
 from platform_stub.protocol import operator as api
 from platform_stub.protocol.codes import UpdateKind
-from platform_stub.service import catalogue
+from platform_stub.service import catalogue, life
 from platform_stub.service.catalogue import PACKAGE_MAX_BYTES, PackageFacts
 from platform_stub.store import packages
 from tests.platform_stub.service.test_tasks import code
@@ -41,7 +41,7 @@ def test_what_is_said_is_kept(desk, product):
     )
     assert (package.manufacturer, package.model) == ("101", "10101")
     assert (package.file_name, package.start_version) == ("Fw (1).ZIP", "1.0")
-    assert desk.read(packages.load_content, package.package_id) == b"content"
+    assert desk.read(packages.read_slice, package.package_id, 0, 100) == b"content"
 
 
 @pytest.mark.parametrize("name", ["a.zip", "a.rar", "a.bin", "a.b.BIN", "x" * 60 + ".bin", "fw v2 [eu].rar"])
@@ -113,7 +113,7 @@ def test_versions_of_living_devices_are_counted_by_kind(desk, product):
     newer = desk.register(product, 2, "b", f_version="1.1")
     desk.register(product, 1, "c", f_version=None, s_version="7")
     desk.register(desk.product(desk.open()), 5, "foreign")
-    desk.write(catalogue.terminate, newer[0])
+    desk.write(life.terminate, newer[0])
     shown = desk.read(catalogue.show_versions, product)
     firmware = [(one.version, one.devices) for one in shown.f_versions]
     assert firmware == [("1.0", 3), (None, 1), ("1.1", 1)]

@@ -6,10 +6,11 @@ from platform_stub.protocol import operator as api
 from platform_stub.protocol.codes import JobState, UpdateKind
 from platform_stub.rules import events as ev
 from platform_stub.rules.licensing import replay
-from platform_stub.service import accounts, catalogue, life, tasks
+from platform_stub.service import accounts, life, tasks
 from platform_stub.service.answers import Rejection
 from platform_stub.store import accounts as account_rows
 from platform_stub.store import jobs as job_rows
+from tests.platform_stub.service.conftest import jump
 
 
 def end(desk, task_id, state):
@@ -75,7 +76,7 @@ def test_a_refused_task_changes_nothing(desk, shop):
     }
     assert desk.account(account) == before
     assert desk.read(tasks.show_page, account, None, 10, desk.real_ms).tasks == []
-    assert desk.read(life.detail, many[0], Offline, desk.real_ms).entitlement is None
+    assert desk.read(life.show, many[0], Offline, desk.real_ms).entitlement is None
 
 
 class Offline:
@@ -91,7 +92,7 @@ def test_devices_that_cannot_be_in_it_are_named(desk, shop):
     foreign = desk.register(desk.product(other), 1)
     sibling = desk.register(desk.product(account), 1)
     there = desk.register(product, 1, "t", f_version="2.0")
-    desk.write(catalogue.terminate, devices[0])
+    desk.write(life.terminate, devices[0])
     unknown = range(900_000, 900_030)
     answer = desk.task(account, desk.package(product), [*devices, *foreign, *sibling, *there, *unknown])
     assert code(answer) is api.ErrorCode.DEVICES_UNUSABLE
@@ -157,8 +158,8 @@ def test_termination_ends_the_entitlement_and_cancels_the_jobs(desk, shop):
     """B10, P9: and a new device under the old name needs a licence of its own."""
     account, product, devices = shop
     task = desk.task(account, desk.package(product), devices)
-    desk.write(catalogue.terminate, devices[0])
-    held = desk.read(life.detail, devices[0], Offline, desk.real_ms)
+    desk.write(life.terminate, devices[0])
+    held = desk.read(life.show, devices[0], Offline, desk.real_ms)
     assert not held.entitlement.valid
     assert not held.after_sales_support  # B17
     assert desk.read(tasks.describe, task.task_id, desk.real_ms).jobs.cancelled == 1
@@ -174,7 +175,7 @@ def test_a_moved_device_keeps_id_and_entitlement(desk, shop):
     desk.write(tasks.cancel, 1)
     other = desk.open(free_devices=0)
     target = desk.product(other)
-    moved = desk.write(catalogue.move, devices[0], api.MoveDevice(product_id=target))
+    moved = desk.write(life.move, devices[0], api.MoveDevice(product_id=target))
     assert (moved.device_id, moved.account_id, moved.product_id) == (devices[0], other, target)
     assert desk.task(other, desk.package(target), [devices[0]]).deducted == 0
     assert desk.account(account).licences.entitled_purchased == 1
@@ -184,11 +185,11 @@ def test_a_moved_device_keeps_id_and_entitlement(desk, shop):
 def test_the_end_of_an_entitlement_is_on_the_payers_clock(desk, shop):
     """P12: a device that moved away is terminated; the journal of who paid stays in order."""
     account, product, devices = shop
-    desk.write(accounts.set_clock, account, api.SetClock(advance_ms=1_000_000))
+    desk.write(jump, account, 1_000_000)
     desk.task(account, desk.package(product), devices[:1])
     other = desk.open(free_devices=0)
-    desk.write(catalogue.move, devices[0], api.MoveDevice(product_id=desk.product(other)))
-    desk.write(catalogue.terminate, devices[0])
+    desk.write(life.move, devices[0], api.MoveDevice(product_id=desk.product(other)))
+    desk.write(life.terminate, devices[0])
     lines = desk.read(account_rows.read_journal, account)
     assert lines[-1].kind == "ended"
     assert [line.at_ms for line in lines] == sorted(line.at_ms for line in lines)

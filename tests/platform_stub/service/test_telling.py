@@ -7,7 +7,7 @@ from platform_stub.protocol import topics
 from platform_stub.rules import events as ev
 from platform_stub.service import catalogue, tasks, telling
 from platform_stub.store import webhooks
-from tests.platform_stub.service.field import ready
+from tests.platform_stub.service.field import Field, ready
 
 
 def informed(field):
@@ -65,11 +65,42 @@ async def test_large_and_small_tasks_are_told_alike(field, monkeypatch, per_sess
     requests = [api.RegisterDevice(name=f"m{at}", f_version="1.0") for at in range(8)]
     added = await field.write(catalogue.register, field.product.product_id, requests)
     field.devices = added.devices
-    for at in range(5):
+    for at in range(3, 8):
         await ready(field, at)
     informed(field)
-    await field.task(range(3, 8))
+    await field.task(range(5))
     assert sorted(await told(field)) == ["m3", "m4"]
+
+
+@pytest.mark.parametrize("per_session", [0, 4])
+async def test_a_resume_tells_what_waits_or_downloads_in_its_own_task(field, monkeypatch, per_session):
+    monkeypatch.setattr(telling, "DEVICES_PER_SESSION", per_session)
+    requests = [api.RegisterDevice(name=f"m{at}", f_version="1.0") for at in range(4)]
+    field.devices = (await field.write(catalogue.register, field.product.product_id, requests)).devices
+    for at in range(4):
+        await ready(field, at)
+    task = await field.task(range(3))
+    await field.task([3])
+    await field.job_state(field.tid(task, 1), at=1)
+    await field.step(field.tid(task, 2), 101, at=2)
+    assert field.state(task) == {"pending": 1, "downloading": 1, "upgrading": 1}
+    await field.write(tasks.pause, task.task_id)
+    await told(field)
+    await field.write(tasks.resume, task.task_id)
+    assert sorted(await told(field)) == ["m0", "m1"]
+
+
+async def test_the_end_of_a_hold_is_told_in_its_own_account(field):
+    other = Field(field.platform, field.radio, field.clock)
+    await other.prepare()
+    await ready(field, 0)
+    await ready(other, 1)
+    await field.task([0])
+    await other.task([1])
+    await field.act(ev.Post(amount_fen=-1, reason="bill"))
+    await told(field)
+    await field.act(ev.Post(amount_fen=1, reason="paid"))
+    assert await told(field) == ["d0"]
 
 
 async def test_without_sessions_nothing_is_looked_up(field):

@@ -30,7 +30,7 @@ def informs(field):
 
 def timeline(field, at=0):
     detail = field.platform.read(
-        lambda conn: life.detail(conn, field.devices[at].device_id, field.platform.sessions, field.clock[0])
+        lambda conn: life.show(conn, field.devices[at].device_id, field.platform.sessions, field.clock[0])
     )
     return [(entry.what, entry.at_ms - REAL_MS) for entry in detail.timeline]
 

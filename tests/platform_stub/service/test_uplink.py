@@ -10,11 +10,11 @@ from platform_stub.protocol.codes import UpdateKind
 from platform_stub.protocol.token import device_resource, make_token, product_resource
 from platform_stub.rules import events as ev
 from platform_stub.service import accounts, catalogue, life, tasks
-from platform_stub.service.downloads import Granted
+from platform_stub.service.contents import PackageFile
 from platform_stub.service.ports import ConnectRefusal, Session
 from platform_stub.store import accounts as account_rows
 from platform_stub.store import devices as device_rows
-from tests.platform_stub.service.conftest import REAL_MS
+from tests.platform_stub.service.conftest import REAL_MS, jump
 from tests.platform_stub.service.field import LATER_S, ready
 
 
@@ -51,7 +51,7 @@ async def test_a_good_token_opens_a_session(field):
 async def test_account_time_says_whether_a_token_has_expired(field):
     """Decision 6: tokens are judged on the account's clock, at CONNECT."""
     token = field.token()
-    await field.write(accounts.set_clock, field.account, api.SetClock(advance_ms=3_700_000))
+    await field.write(jump, field.account, 3_700_000)
     field.platform.clock_moved(field.account)
     answer = field.platform.uplink.connect(field.product.product_id, "d0", token)
     assert answer is ConnectRefusal.NOT_AUTHORISED
@@ -104,7 +104,7 @@ async def test_a_whole_update(field):
     tid = field.radio.take()[-1][2]["params"]["tid"]
     assert await field.send(session, topics.INFORM_REPLY, {"id": str(tid), "code": 200})
     granted = await field.calls.open_download(field.caller(), tid)
-    assert isinstance(granted, Granted)
+    assert isinstance(granted, PackageFile)
     assert granted.content == b"0123456789"
     assert field.state(task) == {"downloading": 1}
     assert await field.status(session, tid, 50) == 200
@@ -115,7 +115,7 @@ async def test_a_whole_update(field):
     assert field.device().f_version == "2.0"
     assert field.device().s_version == "1.0"
     detail = field.platform.read(
-        lambda conn: life.detail(conn, field.devices[0].device_id, field.platform.sessions, REAL_MS)
+        lambda conn: life.show(conn, field.devices[0].device_id, field.platform.sessions, REAL_MS)
     )
     assert [entry.what for entry in detail.timeline] == [
         "registered", "FOTA job to 2.0 created by task 1", "inform accepted", "download started",
@@ -225,10 +225,10 @@ async def test_arrears_hold_what_is_pending_until_they_are_cleared(field):
     await ready(field, 1)
     await field.task((0, 1))
     first, second = (message["params"]["tid"] for _, _, message in field.radio.take())
-    assert isinstance(await field.calls.open_download(field.caller(), first), Granted)
+    assert isinstance(await field.calls.open_download(field.caller(), first), PackageFile)
     await field.write(accounts.act, field.account, ev.Post(amount_fen=-100, reason="bill"))
     refused = await field.calls.open_download(field.caller(at=1), second)
-    assert not isinstance(refused, Granted)
+    assert not isinstance(refused, PackageFile)
     session = field.platform.sessions.get(field.devices[1].device_id)
     assert [suffix for _, suffix, _ in await field.version(session, f_version="1.0")] == [
         topics.VERSION_REPLY

@@ -307,12 +307,6 @@ async def test_a_creation_that_is_refused_pushes_nothing(shop, receiver):
     assert shop.log() == []
 
 
-def test_without_a_webhook_nothing_is_entered(desk):
-    account_id = desk.open()
-    assert desk.write(webhook.enqueue, account_id, 1) is False
-    assert desk.read(webhook.show_deliveries, account_id, 0, 10).deliveries == []
-
-
 async def test_a_large_task_is_read_aside_and_pushed_whole(shop, receiver):
     webhooks = shop.webhooks(Schedule(large_devices=50))
     await configure(webhooks, shop, receiver.url)

@@ -84,8 +84,21 @@ def test_a_hot_write_scans_nothing(store, write):
     assert not [line for line in plan if line.startswith("SCAN")], plan
 
 
+@pytest.mark.parametrize(
+    "sweep",
+    [jobs.load_by_tids, jobs.load_open_of_devices, jobs.load_versions, jobs.load_cards, jobs.load_issued],
+)
+def test_a_sweep_walks_its_keys_and_no_table(store, sweep):
+    with store.write() as conn:
+        (statement,) = traced(conn, lambda: sweep(conn, [1, 2]))
+        plan = [row[3] for row in conn.exec_driver_sql("EXPLAIN QUERY PLAN " + statement)]
+    assert [line for line in plan if line.startswith("SEARCH")], plan
+    assert not [line for line in plan if line.startswith("SCAN") and "VIRTUAL TABLE" not in line], plan
+
+
 def test_no_rows_are_no_statement(store):
     with store.write() as conn:
+        assert traced(conn, lambda: jobs.load_by_tids(conn, [])) == []
         assert traced(conn, lambda: jobs.move(conn, [])) == []
         assert traced(conn, lambda: devices.note(conn, [])) == []
 

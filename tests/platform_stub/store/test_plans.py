@@ -67,8 +67,6 @@ def test_need_looks_each_device_up(store):
 @pytest.mark.parametrize(
     "run",
     [
-        lambda conn: jobs.load_by_tids(conn, [1, 2]),
-        lambda conn: jobs.load_open_of_devices(conn, [1, 2]),
         lambda conn: jobs.find_caller(conn, "p", "d"),
         lambda conn: jobs.find_open(conn, 1, 1, 0),
         lambda conn: deadlines.expire(conn, TASK, 10, None),
@@ -76,7 +74,7 @@ def test_need_looks_each_device_up(store):
         lambda conn: deadlines.next_deadline(conn, TASK, 5),
         lambda conn: deadlines.lengthen(conn, 1, 5, 10),
         lambda conn: tasks.has_open_job(conn, 1, UpdateKind.FOTA),
-        lambda conn: tasks.last_job_of_package(conn, 1, 1),
+        lambda conn: tasks.has_job_of_package(conn, 1, 1),
         lambda conn: devices.last_entry(conn, 1),
         lambda conn: devices.count_versions(conn, "p", kind=UpdateKind.SOTA),
         lambda conn: jobs.load_of_task(conn, 1, JobState.PENDING, 0, 10),

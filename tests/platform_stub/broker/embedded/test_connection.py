@@ -128,7 +128,14 @@ def test_a_device_is_refused_by_the_platform(code: int) -> None:
 )
 def test_a_connect_outside_the_profile_is_refused_without_asking(packet: Connect, code: ConnackCode) -> None:
     connection = Connection(Limits(), 0)
-    assert connection.receive(packet, 0) == End(CloseReason.REFUSED, code.name, code)
+    end = connection.receive(packet, 0)
+    assert isinstance(end, End)
+    assert (end.reason, end.code, end.who) == (
+        CloseReason.REFUSED,
+        code,
+        f"{packet.username}/{packet.client_id}",
+    )
+    assert end.detail
     assert sent(connection) == [Connack(code=code)]
 
 
@@ -309,7 +316,8 @@ def test_subscriptions_are_granted_what_was_asked_up_to_qos_1() -> None:
         ("$sys/prod/+/ota/inform", 1),
         ("#", 0),
     )
-    assert connection.receive(Subscribe(3, asked), 0) == Subscribed(inform=True)
+    refused = ("$sys/prod/other/#", "$sys/prod/+/ota/inform", "#")
+    assert connection.receive(Subscribe(3, asked), 0) == Subscribed(inform=True, refused=refused)
     assert sent(connection) == [Suback(3, (0, 1, 1, 0x80, 0x80, 0x80))]
 
 
@@ -327,7 +335,8 @@ def test_a_subscription_that_takes_in_no_inform_is_told_as_such() -> None:
 
 def test_nobody_is_told_of_a_subscribe_that_was_refused_whole() -> None:
     connection = opened()
-    assert connection.receive(Subscribe(3, (("#", 1),)), 0) is None
+    event = connection.receive(Subscribe(3, (("#", 1),)), 0)
+    assert event == Subscribed(inform=False, granted=False, refused=("#",))
     assert sent(connection) == [Suback(3, (0x80,))]
 
 
