@@ -6,6 +6,8 @@ the same over every flow is here; `mqtt_agent` and `http_agent` have the rest.
 
 from abc import ABC
 from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, Protocol
 
@@ -33,6 +35,8 @@ from device_sim.transport.http_connection import Head, Request
 from platform_stub.protocol.token import device_resource, make_token, product_resource
 
 _LENGTH_DIGITS_MAX: Final = 18
+SKEW_IGNORED_S: Final = 60
+"""Tokens end with a whole minute, some hours ahead: less than this does not matter to them."""
 
 
 Counted = tuple[bool, bool, bool, bool]
@@ -51,6 +55,7 @@ class Crew(Protocol):
     pool: HttpPool  # for downloads
     calls: HttpPool
     account_ms: Callable[[], int]
+    sets_clock: bool
 
     def moved(self, agent: "Agent") -> None:
         """The agent's flags may have changed."""
@@ -71,16 +76,16 @@ class Crew(Protocol):
 class Agent(ABC):
     """A device on its sockets. `counters` are those of its flow."""
 
-    __slots__ = ("counted", "counters", "crew", "device", "identity", "refusals", "tick")
+    __slots__ = ("counted", "counters", "crew", "device", "identity", "refusals", "skew_s", "tick")
 
     flow: ClassVar[Flow]
-    carry_out: ClassVar[Mapping[type, Callable[[Any, Any], None]]]
 
     def __init__(self, crew: Crew, identity: Identity, device: Actor, counters: Counters) -> None:
         self.crew = crew
         self.identity = identity
         self.device = device
         self.counters = counters
+        self.skew_s = 0  # how far the platform's clock is ahead of the fleet's
         self.tick = 0
         self.refusals = 0  # in a row, of this device for good
         self.counted: Counted = NOTHING_COUNTED  # one of a few tuples; see `moved`
@@ -156,6 +161,7 @@ class Agent(ABC):
 
     def answer_began(self, head: Head) -> None:
         """The head of the answer came."""
+        self.set_clock(head.date)
         length = head.content_length
         number = (
             int(length)
@@ -188,7 +194,18 @@ class Agent(ABC):
 
         A platform that knows it need not verify it again.
         """
-        return (self.crew.account_ms() // 60_000 + 1) * 60 + self.crew.profile.token_life_s
+        now_s = self.crew.account_ms() // 1000 + self.skew_s
+        return (now_s // 60 + 1) * 60 + self.crew.profile.token_life_s
+
+    def set_clock(self, date: str | None) -> None:
+        """Set the device's clock by the `Date` of an answer, as real devices do; a little off is left alone.
+
+        Where the fleet was given account time, that is known better.
+        """
+        date_s = None if date is None or not self.crew.sets_clock else read_date_s(date)
+        if date_s is not None:
+            skew_s = date_s - self.crew.account_ms() // 1000
+            self.skew_s = skew_s if abs(skew_s) > SKEW_IGNORED_S else 0
 
     def sign(self, et_s: int) -> str:
         """Sign with the device's key, or, in generation A, with the product's where it is there."""
@@ -224,14 +241,22 @@ class Agent(ABC):
     def _noted(self, effect: effects.Noted) -> None:
         self.crew.note(self, effect.what)
 
+    carry_out: ClassVar[Mapping[type, Callable[[Any, Any], None]]] = MappingProxyType(
+        {
+            effects.Fetch: _fetch,
+            effects.StopFetch: _stop_fetch,
+            effects.JobStarted: _job_started,
+            effects.JobEnded: _job_ended,
+            effects.Noted: _noted,
+        }
+    )
+    """What is done about each effect; a flow adds its own."""
 
-CARRY_OUT: Final[Mapping[type, Callable[[Any, Any], None]]] = MappingProxyType(
-    {
-        effects.Fetch: Agent._fetch,  # noqa: SLF001 - its own table
-        effects.StopFetch: Agent._stop_fetch,  # noqa: SLF001
-        effects.JobStarted: Agent._job_started,  # noqa: SLF001
-        effects.JobEnded: Agent._job_ended,  # noqa: SLF001
-        effects.Noted: Agent._noted,  # noqa: SLF001
-    }
-)
-"""What every flow has in common."""
+
+@lru_cache(maxsize=64)
+def read_date_s(text: str) -> int | None:
+    """Read an HTTP date as unix seconds; None when it is none. The same text comes in every answer of a second."""
+    try:
+        return int(parsedate_to_datetime(text).timestamp())
+    except (ValueError, OverflowError):
+        return None

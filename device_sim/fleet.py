@@ -54,7 +54,8 @@ def _real_ms() -> int:
 class Fleet:
     """Devices that speak to one platform, each over the flow of its identity, or else of the profile.
 
-    `now_ms` is account time, by which tokens are signed. `connects_in_flight`, `downloads_in_flight` and
+    `now_ms` is account time, by which tokens are signed; left out, it is real time, and each device sets its clock by
+    the `Date` of what it is answered. `connects_in_flight`, `downloads_in_flight` and
     `calls_in_flight` bound what the fleet asks of the platform at once. UsageFault: a device is there twice, or its
     key is no key.
     """
@@ -66,7 +67,7 @@ class Fleet:
         *,
         seed: int = 0,
         profile: Profile | None = None,
-        now_ms: Callable[[], int] = _real_ms,
+        now_ms: Callable[[], int] | None = None,
         connects_in_flight: int = 80,
         downloads_in_flight: int = 64,
         calls_in_flight: int = 64,
@@ -77,7 +78,8 @@ class Fleet:
             )
         self.seed = seed
         self.profile = profile if profile is not None else Profile()
-        self.account_ms = now_ms
+        self.account_ms = _real_ms if now_ms is None else now_ms
+        self.sets_clock = now_ms is None
         self.alarm: Alarm
         self.dialler: Dialler
         self.pool: HttpPool

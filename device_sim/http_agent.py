@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
-from device_sim.agent import CARRY_OUT, Agent, Crew
+from device_sim.agent import Agent, Crew
 from device_sim.bell_agent import BellAgent
 from device_sim.core import effects
-from device_sim.core.dialect import DIALECTS
+from device_sim.core.dialect import DIALECTS, NO_CHIP
 from device_sim.core.events import CallAnswered, CallFailed, Informed
 from device_sim.core.http_device import HttpDevice
 from device_sim.core.profile import Flow
@@ -19,6 +19,7 @@ from device_sim.core.state import Link
 from device_sim.identity import Identity
 from device_sim.snapshot import Counters
 from device_sim.transport.http_connection import Head, Request
+from platform_stub.protocol.codes import Chip
 
 ANSWER_BYTES_MAX: Final = 16 * 1024
 """Of a call's answer; real ones have some hundred."""
@@ -41,6 +42,7 @@ class HttpAgent(Agent):
             s_version=identity.s_version,
             iccid=identity.iccid,
             imsi=identity.imsi,
+            chip=_chip_of(identity),
         )
         super().__init__(crew, identity, device, counters)
         self._is_calling = False
@@ -89,6 +91,7 @@ class HttpAgent(Agent):
     def answer_began(self, head: Head) -> None:
         """The head of the answer came."""
         if self._is_calling:
+            self.set_clock(head.date)
             self._status = head.status
         else:
             super().answer_began(head)
@@ -161,7 +164,7 @@ class HttpAgent(Agent):
 
     carry_out: ClassVar[Mapping[type, Callable[[Any, Any], None]]] = MappingProxyType(
         {
-            **CARRY_OUT,
+            **Agent.carry_out,
             effects.Call: _call,
             effects.StopCall: _stop_call,
             effects.CallRefused: _call_refused,
@@ -192,3 +195,10 @@ class SouthAgent(HttpAgent):
     __slots__ = ()
 
     flow: ClassVar[Flow] = "south"
+
+
+def _chip_of(identity: Identity) -> Chip:
+    """Name whose a device is; most say nothing, and share that."""
+    if not (identity.manufacturer or identity.model):
+        return NO_CHIP
+    return Chip(identity.manufacturer, identity.model)

@@ -1,7 +1,8 @@
 """Who a device is, and the CSV in which fleets are kept.
 
-Columns: device_id, product_id, name, key, iccid, imsi, f_version, s_version, flow, product_key. The first four must be
-there; every cell is text, so leading zeros stay. A file's mistakes are told all at once, as `file:line: column: ...`.
+Columns: device_id, product_id, name, key, iccid, imsi, f_version, s_version, flow, product_key, manufacturer, model.
+The first four must be there; every cell is text, so leading zeros stay. A file's mistakes are told all at once, as
+`file:line: column: ...`.
 """
 
 import csv
@@ -24,7 +25,8 @@ from platform_stub.protocol.token import decode_key
 class Identity(Struct, frozen=True, kw_only=True, gc=False):
     """What a device is made of before it does anything. `key` is base64 and signs its tokens.
 
-    `flow` None: the profile's. `product_key` signs instead of `key` in flow south, where it is given.
+    `flow` None: the profile's. `product_key` signs instead of `key` in flow south, where it is given, and only there
+    `manufacturer` and `model` are said.
     """
 
     device_id: int
@@ -37,6 +39,8 @@ class Identity(Struct, frozen=True, kw_only=True, gc=False):
     s_version: str | None = None
     flow: Flow | None = None
     product_key: str = ""
+    manufacturer: str = ""
+    model: str = ""
 
     @classmethod
     def of(cls, device: operator.Device) -> Self:
@@ -48,7 +52,7 @@ class Identity(Struct, frozen=True, kw_only=True, gc=False):
         return f"Identity(device_id={self.device_id}, product_id={self.product_id!r}, name={self.name!r})"
 
 
-OWN: Final = ("flow", "product_key")
+OWN: Final = ("flow", "product_key", "manufacturer", "model")
 """What the platform does not know of a device, or does not show; columns that a file need not have."""
 
 COLUMNS: Final = (
@@ -127,7 +131,7 @@ def _value_faults(identity: Identity) -> Iterator[str]:
     """What can't be used of an identity that did not come out of a CSV: keys, and what stands in an HTTP request."""
     checked = ["key", "product_key", "flow"]
     if identity.flow != "mqtt":
-        checked += ["product_id", "name", "f_version", "s_version"]
+        checked += ["product_id", "name", "f_version", "s_version", "manufacturer", "model"]
     for column in checked:
         value = getattr(identity, column)
         if (value or column == "key") and (fault := _CHECKS[column](value)):
@@ -189,6 +193,8 @@ def _read_row(header: list[str], row: list[str], faults: list[str]) -> Identity 
         s_version=cells.get("s_version") or None,
         flow=_FLOWS.get(cells.get("flow", "")),
         product_key=cells.get("product_key", ""),
+        manufacturer=cells.get("manufacturer", ""),
+        model=cells.get("model", ""),
     )
 
 
@@ -246,5 +252,7 @@ _CHECKS: Final[Mapping[str, Callable[[str], str]]] = MappingProxyType(
         "s_version": _as(messages.Version, "1-20 of A-Z a-z 0-9 _ . -"),
         "flow": _flow_fault,
         "product_key": _key_fault,
+        "manufacturer": _as(operator.ModelCode, "1-32 of A-Z a-z 0-9 _ . -"),
+        "model": _as(operator.ModelCode, "1-32 of A-Z a-z 0-9 _ . -"),
     }
 )

@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
-from device_sim.agent import CARRY_OUT, Agent, Crew
+from device_sim.agent import Agent, Crew
 from device_sim.core import effects
-from device_sim.core.device import SUBSCRIPTIONS, Device
 from device_sim.core.events import LinkDown, LinkUp, Received
+from device_sim.core.mqtt_device import SUBSCRIPTIONS, MqttDevice
 from device_sim.core.profile import Flow
 from device_sim.core.state import Link
 from device_sim.core.talker import Actor
@@ -43,8 +43,8 @@ class MqttAgent(Agent):
         self.link: MqttLink | None = None
 
     @staticmethod
-    def _make_device(crew: Crew, identity: Identity) -> Device:
-        return Device(
+    def _make_device(crew: Crew, identity: Identity) -> MqttDevice:
+        return MqttDevice(
             device_id=identity.device_id,
             seed=crew.seed,
             profile=crew.profile,
@@ -167,7 +167,7 @@ class MqttAgent(Agent):
 
     carry_out: ClassVar[Mapping[type, Callable[[Any, Any], None]]] = MappingProxyType(
         {
-            **CARRY_OUT,
+            **Agent.carry_out,
             effects.Connect: _connect,
             effects.Disconnect: _disconnect,
             effects.Send: _send,

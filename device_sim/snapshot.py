@@ -73,9 +73,7 @@ class FleetSnapshot:
     messages_received: int
     repeats: int  # sent or called again for want of a reply
     notes: int  # how much went wrong in all; `Fleet.trace` has the first of it
-    flows: Mapping[
-        str, FlowSnapshot
-    ]  # of the flows that have had a device, in the order mqtt, fuse, studio, south
+    flows: Mapping[str, FlowSnapshot]  # that have had a device: in the order mqtt, fuse, studio, south
 
     @property
     def calls_refused(self) -> int:

@@ -27,34 +27,34 @@ class Answer(Enum):
 MQTT: Mapping[int, Answer] = MappingProxyType(
     {
         ACCEPTED: Answer.GO_ON,
-        int(FuseCode.OK): Answer.GO_ON,
-        int(FuseCode.TASK_FINISHED): Answer.OVER,
-        int(FuseCode.NO_TASK): Answer.OVER,  # held by arrears (P10): it is told again later
-        int(FuseCode.TASK_EXPIRED): Answer.OVER,
-        int(FuseCode.ALREADY_AT_TARGET): Answer.DONE,
+        FuseCode.OK: Answer.GO_ON,
+        FuseCode.TASK_FINISHED: Answer.OVER,
+        FuseCode.NO_TASK: Answer.OVER,  # held by arrears (P10): it is told again later
+        FuseCode.TASK_EXPIRED: Answer.OVER,
+        FuseCode.ALREADY_AT_TARGET: Answer.DONE,
     }
 )
 """`code` of a status reply."""
 
 FUSE: Mapping[int, Answer] = MappingProxyType(
     {
-        0: Answer.GO_ON,
-        20: Answer.OVER,  # task finish: succeeded, failed, cancelled
-        500: Answer.TRY_AGAIN,
-        10001: Answer.REFUSED,
-        10403: Answer.SIGN_ANEW,
-        10410: Answer.SIGN_ANEW,  # no such device: it may be registered meanwhile
-        10500: Answer.TRY_AGAIN,
-        12001: Answer.REFUSED,
-        12002: Answer.OVER,  # no such job: there is nobody to report a failure to
-        12004: Answer.REFUSED,
-        12010: Answer.REFUSED,
-        12011: Answer.REFUSED,
-        12012: Answer.OVER,  # no task, held by arrears (P10), or paused: it is offered again later
-        12013: Answer.DONE,
-        12014: Answer.OVER,
-        12015: Answer.REFUSED,
-        12016: Answer.REFUSED,
+        FuseCode.OK: Answer.GO_ON,
+        FuseCode.TASK_FINISHED: Answer.OVER,  # succeeded, failed, cancelled
+        500: Answer.TRY_AGAIN,  # other
+        FuseCode.BAD_PARAMETER: Answer.REFUSED,
+        FuseCode.AUTHENTICATION: Answer.SIGN_ANEW,
+        FuseCode.NO_SUCH_DEVICE: Answer.SIGN_ANEW,  # it may be registered meanwhile
+        FuseCode.INTERNAL: Answer.TRY_AGAIN,
+        FuseCode.PARAMETER_REQUIRED: Answer.REFUSED,
+        FuseCode.NOT_FOUND: Answer.OVER,  # there is nobody to report a failure to
+        FuseCode.FORMAT: Answer.REFUSED,
+        FuseCode.TASK_TYPE: Answer.REFUSED,
+        FuseCode.START_VERSION: Answer.REFUSED,
+        FuseCode.NO_TASK: Answer.OVER,  # or held by arrears (P10), or paused: it is offered again later
+        FuseCode.ALREADY_AT_TARGET: Answer.DONE,
+        FuseCode.TASK_EXPIRED: Answer.OVER,
+        FuseCode.INVALID_PARAMETER: Answer.REFUSED,
+        FuseCode.INVALID_STEP: Answer.REFUSED,
     }
 )
 """`code` of generation C."""

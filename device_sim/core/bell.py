@@ -9,11 +9,11 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from device_sim.core import link
-from device_sim.core.device import ContractViolation, inform_reply
 from device_sim.core.effects import Effect, Noted, Ring
 from device_sim.core.events import CardReplaced, Event, LinkDown, LinkUp, PowerOff, PowerOn, Received, Tick
+from device_sim.core.mqtt_device import inform_reply
 from device_sim.core.state import Link
-from device_sim.core.talker import Actor
+from device_sim.core.talker import Actor, ContractViolation
 from device_sim.core.wheel import NEVER
 from platform_stub.protocol import messages, topics
 

@@ -7,7 +7,7 @@ Paths, fields and envelopes stand here alone. What a code means is in `answers`;
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Annotated, Final, NamedTuple
+from typing import Annotated, Final, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import Meta, Raw, Struct
@@ -18,11 +18,15 @@ from device_sim.core.download import Telling
 from device_sim.core.effects import Call
 from device_sim.core.profile import Flow
 from device_sim.core.state import Job, State
-from platform_stub.protocol.codes import STEP_DOWNLOAD_DONE, JobState, UpdateKind
+from platform_stub.protocol.codes import STEP_DOWNLOAD_DONE, Chip, JobState, UpdateKind
 from platform_stub.protocol.messages import Tid, Version
+
+T = TypeVar("T")
 
 NO_VERSION: Final = "0"
 """What a device says that has no version of a kind, where one must be said."""
+NO_CHIP: Final = Chip("", "")
+"""Of a device that does not say whose it is."""
 
 _AUTHENTICATION: Final = frozenset({401, 403})
 _UNAVAILABLE: Final = frozenset({408, 429})
@@ -53,13 +57,17 @@ class OfferFault(Exception):
     """The data of a check is no job."""
 
 
-class _ErrnoReply(Struct, frozen=True, gc=False):
-    errno: int
-    error: str = ""
+class _CodeEnvelope(Struct, frozen=True, gc=False):
+    """What is around C's answers."""
+
+    code: int
+    msg: str = ""
     data: Raw = Raw(b"null")
 
 
-class _CodeReply(Struct, frozen=True, gc=False):
+class _ErrnoEnvelope(Struct, frozen=True, gc=False, rename={"code": "errno", "msg": "error"}):
+    """The same in A and B, under other names."""
+
     code: int
     msg: str = ""
     data: Raw = Raw(b"null")
@@ -80,8 +88,8 @@ class _TokenOffer(_Package, frozen=True, kw_only=True):
     token: Annotated[str, Meta(pattern="^[A-Za-z0-9_]{1,64}$")]
 
 
-_errno_reply: Final = msgspec.json.Decoder(_ErrnoReply)
-_code_reply: Final = msgspec.json.Decoder(_CodeReply)
+_code_envelope: Final = msgspec.json.Decoder(_CodeEnvelope)
+_errno_envelope: Final = msgspec.json.Decoder(_ErrnoEnvelope)
 _numbered_offer: Final = msgspec.json.Decoder(_NumberedOffer)
 _token_offer: Final = msgspec.json.Decoder(_TokenOffer)
 
@@ -90,6 +98,7 @@ class Dialect(ABC):
     """A generation's spelling. `base` is what all calls of one device share, out of `base_of`."""
 
     flow: Flow
+    envelope: msgspec.json.Decoder[_CodeEnvelope] | msgspec.json.Decoder[_ErrnoEnvelope]
     telling: Telling  # where a failed download says so
     meanings: Mapping[int, Answer]
     quiet: frozenset[int]  # a check that finds no job, as a matter of course
@@ -105,8 +114,8 @@ class Dialect(ABC):
         """Report what runs."""
 
     @abstractmethod
-    def check(self, base: str, kind: UpdateKind, version: str) -> Call:
-        """Ask for a job."""
+    def check(self, base: str, kind: UpdateKind, version: str, chip: Chip = NO_CHIP) -> Call:
+        """Ask for a job; `chip` is said where there is a field for it."""
 
     @abstractmethod
     def step(self, base: str, job: Job) -> Call:
@@ -124,19 +133,22 @@ class Dialect(ABC):
     def read_offer(self, data: Raw) -> Offer:
         """Read the job out of a check's data; OfferFault says what is wrong with it."""
 
-    @abstractmethod
-    def envelope(self, body: bytes) -> tuple[int, str, Raw]:
-        """Take an answer's body apart; msgspec.DecodeError when it is no answer of this generation."""
-
     def read(self, status: int, body: bytes) -> Reply:
         """Say what an answer means. 5xx is "try again" whatever it says: nothing is known to have happened."""
         if status >= _SERVER_ERROR or status in _UNAVAILABLE:
             return Reply(Answer.TRY_AGAIN, status, "HTTP")
         try:
-            code, text, data = self.envelope(body)
+            said = self.envelope.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
             return Reply(_bare_meaning(status), status, f"HTTP, and no answer of {self.flow}: {fault}")
-        return Reply(self.meanings.get(code, Answer.REFUSED), code, text, data)
+        return Reply(self.meanings.get(said.code, Answer.REFUSED), said.code, said.msg, said.data)
+
+
+def _decode_offer(decoder: msgspec.json.Decoder[T], data: Raw) -> T:
+    try:
+        return decoder.decode(data)
+    except msgspec.DecodeError as fault:
+        raise OfferFault(str(fault)) from fault
 
 
 def _bare_meaning(status: int) -> Answer:
@@ -149,6 +161,7 @@ class _South(Dialect):
     """Generation A: the device in the query, a job's token in the path."""
 
     flow = "south"
+    envelope = _errno_envelope
     telling = Telling.BODY
     meanings = answers.SOUTH
     quiet = frozenset({11, 12, 19, 20, 22})
@@ -161,8 +174,11 @@ class _South(Dialect):
     def version(self, base: str, state: State) -> Call:
         return Call("POST", f"/ota/device/version?{base}", _versions(state.f_version, state.s_version))
 
-    def check(self, base: str, kind: UpdateKind, version: str) -> Call:
-        return Call("GET", f"/ota/south/check?{base}&type={kind:d}&version={version}&cdn=false", b"")
+    def check(self, base: str, kind: UpdateKind, version: str, chip: Chip = NO_CHIP) -> Call:
+        maker = f"&manuf={chip.manufacturer}" if chip.manufacturer else ""
+        model = f"&model={chip.model}" if chip.model else ""
+        path = f"/ota/south/check?{base}{maker}{model}&type={kind:d}&version={version}&cdn=false"
+        return Call("GET", path, b"")
 
     def token_check(self, base: str, job: Job) -> Call:
         return Call("GET", f"/ota/south/download/{job.token}/check?{base}", b"")
@@ -177,15 +193,8 @@ class _South(Dialect):
         return f"/ota/south/download/{token}"
 
     def read_offer(self, data: Raw) -> Offer:
-        try:
-            found = _token_offer.decode(data)
-        except msgspec.DecodeError as fault:
-            raise OfferFault(str(fault)) from fault
+        found = _decode_offer(_token_offer, data)
         return Offer(0, found.token, found.target, found.size, found.md5, is_upgrading=False)
-
-    def envelope(self, body: bytes) -> tuple[int, str, Raw]:
-        reply = _errno_reply.decode(body)
-        return reply.errno, reply.error, reply.data
 
 
 class _Numbered(Dialect):
@@ -196,7 +205,7 @@ class _Numbered(Dialect):
     def base_of(self, product_id: str, name: str, _: int) -> str:
         return f"{self.prefix}/{product_id}/{name}"
 
-    def check(self, base: str, kind: UpdateKind, version: str) -> Call:
+    def check(self, base: str, kind: UpdateKind, version: str, _: Chip = NO_CHIP) -> Call:
         return Call("GET", f"{base}/check?type={kind:d}&version={version}", b"")
 
     def step(self, base: str, job: Job) -> Call:
@@ -206,10 +215,7 @@ class _Numbered(Dialect):
         return f"{base}/{tid}/download"
 
     def read_offer(self, data: Raw) -> Offer:
-        try:
-            found = _numbered_offer.decode(data)
-        except msgspec.DecodeError as fault:
-            raise OfferFault(str(fault)) from fault
+        found = _decode_offer(_numbered_offer, data)
         upgrading = found.status == JobState.UPGRADING
         return Offer(found.tid, "", found.target, found.size, found.md5, upgrading)
 
@@ -218,6 +224,7 @@ class _Studio(_Numbered):
     """Generation B: A's envelope."""
 
     flow = "studio"
+    envelope = _errno_envelope
     prefix = "/ota"
     telling = Telling.BOTH
     meanings = answers.STUDIO
@@ -227,15 +234,12 @@ class _Studio(_Numbered):
     def version(self, base: str, state: State) -> Call:
         return Call("POST", f"{base}/version", _versions(state.f_version, state.s_version))
 
-    def envelope(self, body: bytes) -> tuple[int, str, Raw]:
-        reply = _errno_reply.decode(body)
-        return reply.errno, reply.error, reply.data
-
 
 class _Fuse(_Numbered):
     """Generation C: an envelope of its own, and both versions in a report."""
 
     flow = "fuse"
+    envelope = _code_envelope
     prefix = "/fuse-ota"
     telling = Telling.HEADER
     meanings = answers.FUSE
@@ -245,10 +249,6 @@ class _Fuse(_Numbered):
     def version(self, base: str, state: State) -> Call:
         body = _versions(state.f_version or NO_VERSION, state.s_version or NO_VERSION)
         return Call("POST", f"{base}/version", body)
-
-    def envelope(self, body: bytes) -> tuple[int, str, Raw]:
-        reply = _code_reply.decode(body)
-        return reply.code, reply.msg, reply.data
 
 
 def _versions(f_version: str | None, s_version: str | None) -> bytes:

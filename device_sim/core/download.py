@@ -16,6 +16,7 @@ from platform_stub.protocol.codes import OtaErrno
 
 _CONTENT_RANGE: Final = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})", re.ASCII)
 _OK, _PARTIAL, _ERRORS, _SERVER_ERRORS = 200, 206, 400, 500
+_AGAIN: Final = frozenset({408, 429})  # too slow, too often: asked again
 
 
 class Verdict(Enum):
@@ -112,7 +113,7 @@ class Download:
         """Say whether the answer's body is wanted, and why not. The whole file, unasked, begins the download anew."""
         if answer.ota_errno is None or self.telling is Telling.BODY:
             if answer.status >= _ERRORS:
-                again = answer.status >= _SERVER_ERRORS
+                again = answer.status >= _SERVER_ERRORS or answer.status in _AGAIN
                 return Verdict.TRY_AGAIN if again else Verdict.GIVE_UP, f"HTTP {answer.status}"
             if self.telling is not Telling.HEADER and self._is_failure(answer):
                 self._failure = b""

@@ -1,4 +1,6 @@
-"""What can happen to a device. `Device.handle` takes any of these."""
+"""What can happen to a device; its `handle` takes any of these."""
+
+from typing import Final
 
 from msgspec import Struct
 
@@ -107,3 +109,6 @@ Event = (
     | CardReplaced
     | FaultSet
 )
+
+FETCH_EVENTS: Final = frozenset({Answered, Chunk, Fetched, FetchFailed})
+"""Those of a download: they are the job's alone."""

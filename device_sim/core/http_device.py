@@ -12,18 +12,14 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from device_sim.core import job_moves, link
-from device_sim.core.device import ContractViolation
 from device_sim.core.effects import Effect, StopCall, StopFetch
 from device_sim.core.events import (
-    Answered,
+    FETCH_EVENTS,
     CallAnswered,
     CallFailed,
     CardReplaced,
-    Chunk,
     Event,
     FaultSet,
-    Fetched,
-    FetchFailed,
     Informed,
     LinkUp,
     PowerOff,
@@ -33,12 +29,12 @@ from device_sim.core.events import (
 from device_sim.core.http_answers import call_answered, call_failed
 from device_sim.core.http_state import Asked, HttpState, ask, get_in, leave, spell
 from device_sim.core.state import Link, Stage
+from device_sim.core.talker import ContractViolation
 from device_sim.core.wheel import NEVER
 from platform_stub.protocol.codes import UpdateKind
 
 _TICK: Final = Tick()
 _LINK_UP: Final = LinkUp()
-_FETCH_EVENTS: Final = frozenset({Answered, Chunk, Fetched, FetchFailed})
 _CALL_EVENTS: Final = frozenset({CallAnswered, CallFailed})
 
 
@@ -51,7 +47,7 @@ class HttpDevice(HttpState):
         """Take an event; returns what the shell has to do, in order. ContractViolation for one that can't be."""
         out: list[Effect] = []
         kind = type(event)
-        if kind in _FETCH_EVENTS:
+        if kind in FETCH_EVENTS:
             job_move = job_moves.JOB_MOVES.get((self.stage, kind)) if self.link is Link.PRESENT else None
             if job_move is not None:
                 job_move(self, self.job, event, now_ms, out)
@@ -137,9 +133,7 @@ def _informed(state: HttpState, _: Informed, __: int, out: list[Effect]) -> None
 
 
 def _fault_set(state: HttpState, event: FaultSet, _: int, __: list[Effect]) -> None:
-    fault = event.fault
-    state.fault_step = 0 if fault is None else fault.step
-    state.fault_times = 0 if fault is None else fault.times
+    state.set_fault(event.fault)
 
 
 _UP: Final = (Link.REPORTING, Link.PRESENT)

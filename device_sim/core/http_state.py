@@ -5,7 +5,7 @@ Data and the asking only: what happens is in `http_device`, what answers lead to
 
 from enum import IntEnum
 
-from device_sim.core.dialect import NO_VERSION, Dialect
+from device_sim.core.dialect import NO_CHIP, NO_VERSION, Dialect
 from device_sim.core.draw import Purpose, jittered
 from device_sim.core.effects import Call, CallsAccepted, Effect, Outcome
 from device_sim.core.job_moves import give_up
@@ -13,7 +13,7 @@ from device_sim.core.profile import Profile
 from device_sim.core.state import Job, Link, Stage
 from device_sim.core.talker import Talker
 from device_sim.core.wheel import NEVER
-from platform_stub.protocol.codes import UpdateKind
+from platform_stub.protocol.codes import Chip, UpdateKind
 
 
 class Asked(IntEnum):
@@ -29,9 +29,9 @@ class Asked(IntEnum):
 class HttpState(Talker):
     """What a device that speaks HTTP knows. A call is under way when something is asked and the link is up."""
 
-    __slots__ = ("asked", "base", "dialect", "is_refused", "kind", "unasked")
+    __slots__ = ("asked", "base", "chip", "dialect", "is_refused", "kind", "unasked")
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one argument a fact
         self,
         *,
         dialect: Dialect,
@@ -43,6 +43,7 @@ class HttpState(Talker):
         s_version: str | None,
         iccid: str,
         imsi: str,
+        chip: Chip = NO_CHIP,
     ) -> None:
         super().__init__(
             device_id=device_id,
@@ -55,6 +56,7 @@ class HttpState(Talker):
         )
         self.dialect = dialect
         self.base = base
+        self.chip = chip
         self.asked = Asked.NOTHING
         self.is_refused = False
         self.kind = UpdateKind.FOTA  # of the check under way, or of the next
@@ -124,7 +126,7 @@ def spell(state: HttpState, *, again: bool) -> Call:
         case Asked.VERSION:
             call = dialect.version(base, state)
         case Asked.CHECK:
-            call = dialect.check(base, state.kind, runs(state, state.kind) or NO_VERSION)
+            call = dialect.check(base, state.kind, runs(state, state.kind) or NO_VERSION, state.chip)
         case Asked.TOKEN:
             assert state.job is not None, "a token is a job's"
             call = dialect.token_check(base, state.job)

@@ -25,12 +25,8 @@ class Profile:
     """The habits of all devices of a fleet."""
 
     flow: Flow = "mqtt"  # of the devices whose identity names none
-    poll_ms: int = (
-        2_000  # HTTP flows: how long at most until a device asks for a job again, each kind in turn
-    )
-    inform: bool = (
-        False  # HTTP flows: it is connected over MQTT too, and asks at once when it is told of a job
-    )
+    poll_ms: int = 2_000  # HTTP flows: after so long at most a device asks again, each kind in turn
+    inform: bool = False  # HTTP flows: it is connected over MQTT too, and asks at once when it is told
     chunk_bytes: int = 256 * 1024  # one ranged request
     reply_interval_ms: int = 5_000  # then a report without its reply is sent again; doubled each time
     reply_interval_max_ms: int = 60_000

@@ -11,7 +11,7 @@ from device_sim.core.wheel import NEVER
 from platform_stub.protocol import messages, topics
 from platform_stub.protocol.codes import FuseCode
 
-_TRANSIENT = frozenset({int(FuseCode.INTERNAL)})
+_TRANSIENT = frozenset({FuseCode.INTERNAL})
 
 
 def report_version(state: State, now_ms: int, out: list[Effect]) -> None:

@@ -1,6 +1,6 @@
 """What a job needs of the flow that it runs over: where its reports go, and what comes before and after it.
 
-The job itself is in `job_moves`; the flows are `device` (MQTT) and `http_device` (generations A, B and C).
+The job itself is in `job_moves`; the flows are `mqtt_device` and `http_device` (generations A, B and C).
 """
 
 from abc import ABC, abstractmethod
@@ -10,6 +10,10 @@ from device_sim.core.events import Event
 from device_sim.core.state import Job, State
 
 
+class ContractViolation(Exception):
+    """The shell sent an event that can't happen in this state."""
+
+
 class Actor(State, ABC):
     """What has a connection's state, and acts on events."""
 
@@ -17,7 +21,7 @@ class Actor(State, ABC):
 
     @abstractmethod
     def handle(self, event: Event, now_ms: int) -> list[Effect]:
-        """Take an event; returns what the shell has to do, in order."""
+        """Take an event; returns what the shell has to do, in order. ContractViolation for one that can't be."""
 
 
 class Talker(Actor):

@@ -23,17 +23,23 @@ DRAIN_BYTES_MAX: Final = 64 * 1024
 HEAD_BYTES_MAX: Final = 16 * 1024
 
 _KEPT: Final[Mapping[bytes, str]] = MappingProxyType(
-    {b"ota-errno": "ota_errno", b"content-range": "content_range", b"content-length": "content_length"}
+    {
+        b"ota-errno": "ota_errno",
+        b"content-range": "content_range",
+        b"content-length": "content_length",
+        b"date": "date",
+    }
 )
 
 
 class Head(NamedTuple):
-    """The status and the headers that a download needs; None for one that is missing."""
+    """The status and the headers that a device needs; None for one that is missing."""
 
     status: int
     ota_errno: str | None
     content_range: str | None
     content_length: str | None
+    date: str | None = None
 
 
 class Request(NamedTuple):
@@ -239,7 +245,7 @@ class HttpConnection(Stream):
             self._violation = "bytes that nobody asked for"
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep what a download needs."""
+        """Keep what a device needs."""
         field = _KEPT.get(name.lower())
         if field is not None:
             self._head[field] = value.decode("latin-1").strip()
@@ -290,6 +296,7 @@ class HttpConnection(Stream):
                     head.get("ota_errno"),
                     head.get("content_range"),
                     head.get("content_length"),
+                    head.get("date"),
                 )
             )
 

@@ -5,10 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from device_sim import DeviceFileFault, Identity, read_devices_csv, write_devices_csv
+from device_sim.identity import check_identities
 from platform_stub.protocol.errors import UsageFault
 
 HEAD = "device_id,product_id,name,key,iccid,imsi,f_version,s_version\n"
-ALL = HEAD.strip() + ",flow,product_key"
+ALL = HEAD.strip() + ",flow,product_key,manufacturer,model"
 KEY = "KuF3NT/jUBJ62LNBB/A8XZA9CqS3Cu79B/ABmfA1UCw="
 
 version = st.none() | st.from_regex(r"[A-Za-z0-9._-]{1,20}", fullmatch=True)
@@ -25,6 +26,8 @@ some = st.builds(
     s_version=version,
     flow=st.sampled_from([None, "mqtt", "fuse", "studio", "south"]),
     product_key=st.sampled_from(["", KEY]),
+    manufacturer=st.sampled_from(["", "102"]),
+    model=st.sampled_from(["", "M-1"]),
 )
 
 
@@ -124,6 +127,22 @@ def test_flows_and_product_keys_are_columns_that_need_not_be_there(tmp_path):
     assert (first.flow, first.product_key, second.flow, second.product_key) == ("fuse", "", None, KEY)
     write_devices_csv(tmp_path / "plain.csv", [Identity(device_id=1, product_id="p", name="n", key=KEY)])
     assert (tmp_path / "plain.csv").read_text().splitlines()[0] == HEAD.strip()
+
+
+def test_manufacturer_and_model_are_columns_that_need_not_be_there():
+    head = "device_id,product_id,name,key,manufacturer,model\n"
+    (identity,) = read_devices_csv("f", f"{head}1,p,a,{KEY},102,M-1\n")
+    assert (identity.manufacturer, identity.model) == ("102", "M-1")
+    with pytest.raises(DeviceFileFault) as caught:
+        read_devices_csv("f", f"{head}1,p,a,{KEY},A&B,{'m' * 33}\n")
+    assert caught.value.mistakes == [
+        "f:2: manufacturer: 'A&B' is not 1-32 of A-Z a-z 0-9 _ . -",
+        f"f:2: model: '{'m' * 33}' is not 1-32 of A-Z a-z 0-9 _ . -",
+    ]
+    with pytest.raises(UsageFault, match=r"device 1 \(1\. of the list\): model: 'a b' is not"):
+        check_identities(
+            [Identity(device_id=1, product_id="p", name="a", key=KEY, flow="south", model="a b")]
+        )
 
 
 def test_a_key_is_not_shown():

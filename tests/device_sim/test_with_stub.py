@@ -53,8 +53,8 @@ class World:
         self.identities = [msgspec.structs.replace(each, flow=next(flows)) for each in found]
         self.package = await self.add_package("2.0")
 
-    async def add_package(self, target, kind="FOTA"):
-        path = f"/v1/products/{self.product}/packages?kind={kind}&name={kind}-{target}&target={target}"
+    async def add_package(self, target, kind="FOTA", more=""):
+        path = f"/v1/products/{self.product}/packages?kind={kind}&name={kind}-{target}&target={target}{more}"
         package = (await self.ask("POST", path, PACKAGE, "application/octet-stream"))["package_id"]
         await self.ask("POST", f"/v1/packages/{package}/verification-skip")
         return package
@@ -148,6 +148,25 @@ async def test_faults_of_every_step_in_every_flow(world):
         assert set((await world.versions()).values()) == {"1.0"}
 
 
+async def test_a_package_for_another_model_fails_the_jobs_of_devices_that_say_theirs(world):
+    """errno 8 at the check, step 107; a device that says nothing of itself, or all of it rightly, is updated."""
+    said = itertools.cycle([{}, {"manufacturer": "102"}, {"manufacturer": "102", "model": "9"}])
+    devices = [msgspec.structs.replace(each, flow="south", **next(said)) for each in world.identities[:6]]
+    async with Fleet(world.stub, devices, seed=1, profile=QUICK) as fleet:
+        await fleet.ready(30)
+        package = await world.add_package("2.1", more="&manufacturer=102&model=10101")
+        task = await world.order([each.device_id for each in devices], package)
+        await world.until(task, success=4, failed=2)
+        await fleet.idle(30)
+        assert {entry.what for entry in fleet.trace} == {
+            "check was answered 8 manufacturer or model mismatch"
+        }
+    jobs = (await world.ask("GET", f"/v1/tasks/{task}/jobs"))["jobs"]
+    assert {job["device_id"]: job["step"] for job in jobs if job["state"] == "failed"} == {
+        each.device_id: 107 for each in devices if each.model == "9"
+    }
+
+
 async def test_cancelling_and_coming_back(world):
     async with Fleet(
         world.stub, world.identities, seed=1, profile=QUICK, downloads_in_flight=1, calls_in_flight=4
@@ -235,3 +254,13 @@ async def test_a_stub_that_goes_wrong_fails_no_job(world, rule):
         await world.until(task, success=40)
         await fleet.idle(60)
         assert fleet.snapshot().jobs_failed == 0
+
+
+async def test_devices_set_their_clock_by_the_platforms(world):
+    """A fleet that knows nothing of the account's clock goes on after it has moved three days (W: `Date`)."""
+    async with Fleet(world.stub, world.identities, seed=1, profile=QUICK) as fleet:
+        await fleet.ready(30)
+        await world.ask("PUT", f"/v1/accounts/{world.account}/clock", {"advance_ms": 3 * 86_400_000})
+        task = await world.order()
+        await world.until(task, success=40)
+        await fleet.idle(30)

@@ -7,15 +7,11 @@ from device_sim.core.effects import Call
 from device_sim.core.events import (
     CallAnswered,
     CallFailed,
-    Chunk,
-    Event,
-    Fetched,
     PowerOn,
-    Tick,
 )
 from device_sim.core.http_device import HttpDevice
 from device_sim.core.profile import Profile
-from tests.device_sim.core.story import PACKAGE, PLAIN, md5, partial
+from tests.device_sim.core.story import PACKAGE, PLAIN, AnyStory, md5
 
 FLOWS = ["fuse", "studio", "south"]
 TOKEN = "ota_AAAAAAAAAAAAAAAAAAAA"
@@ -29,22 +25,12 @@ def device(flow, profile=PLAIN, **fields):
     return HttpDevice(dialect=dialect, base=base, device_id=7, seed=1, profile=profile, **values)
 
 
-class HttpStory:
-    """A device and its clock; each call returns the effects."""
+class HttpStory(AnyStory):
+    """A device that speaks one of the HTTP generations."""
 
     def __init__(self, flow: str, profile: Profile = PLAIN, **fields: object) -> None:
+        super().__init__(device(flow, profile, **fields))
         self.flow = flow
-        self.device = device(flow, profile, **fields)
-        self.now_ms = 1_000
-
-    def tell(self, event: Event, after_ms: int = 0):
-        self.now_ms += after_ms
-        return self.device.handle(event, self.now_ms)
-
-    def tick(self):
-        """Let time go on to when the device wants it."""
-        self.now_ms = self.device.due_ms
-        return self.device.handle(Tick(), self.now_ms)
 
     def answer(self, code: int = 0, text: str = "succ", data: object = None, status: int = 200):
         return self.tell(CallAnswered(status, envelope(self.flow, code, text, data)))
@@ -72,16 +58,6 @@ class HttpStory:
         if self.flow == "south":
             self.answer()
         return self
-
-    def range_arrives(self, package: bytes = PACKAGE):
-        """Answer the range that the device asked for; returns the effects of its end."""
-        job = self.device.job
-        assert job is not None
-        start = job.download.position
-        stop = min(start + self.device.profile.chunk_bytes, len(package))
-        assert self.tell(partial(start, stop, len(package))) == []
-        assert self.tell(Chunk(package[start:stop])) == []
-        return self.tell(Fetched())
 
     # what the device is expected to call
 

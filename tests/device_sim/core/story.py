@@ -2,36 +2,63 @@
 
 import hashlib
 
-from device_sim.core.device import Device
 from device_sim.core.effects import Effect, Send
 from device_sim.core.events import (
     Answered,
+    CallAnswered,
+    CallFailed,
+    CardReplaced,
     Chunk,
     Event,
+    FaultSet,
     Fetched,
+    FetchFailed,
+    Informed,
+    LinkDown,
     LinkUp,
+    PowerOff,
     PowerOn,
     Received,
     Tick,
 )
-from device_sim.core.profile import Profile
+from device_sim.core.mqtt_device import MqttDevice
+from device_sim.core.profile import Fault, Profile
+from device_sim.core.talker import Actor
 from platform_stub.protocol import messages, topics
 
 PLAIN = Profile(start_jitter_ms=0, chunk_bytes=1_000)
 PACKAGE = bytes(range(250)) * 4  # 1,000 bytes: one range of PLAIN
 PATH = "/fuse-ota/p1/d7/{}/download"
+EVENTS = [
+    PowerOn(),
+    PowerOff(),
+    Tick(),
+    LinkUp(),
+    LinkDown(),
+    Received(topics.INFORM, b'{"id":"1","params":{}}'),
+    Answered(206, "0", "bytes 0-399/1000", 400),
+    Chunk(b"x"),
+    Fetched(),
+    FetchFailed("cut"),
+    CallAnswered(200, b'{"code":0,"errno":0}'),
+    CallFailed("cut"),
+    Informed(),
+    CardReplaced("1", "2"),
+    FaultSet(Fault(step=102)),
+]
+"""One of each that there is."""
 
 
-def device(profile: Profile = PLAIN, **fields: object) -> Device:
+def device(profile: Profile = PLAIN, **fields: object) -> MqttDevice:
     values = {"f_version": "1.0", "s_version": None, "iccid": "0089", "imsi": "0460"} | fields
-    return Device(device_id=7, seed=1, profile=profile, **values)
+    return MqttDevice(device_id=7, seed=1, profile=profile, **values)
 
 
-class Story:
-    """A device and its clock; each call returns the effects."""
+class AnyStory:
+    """A device and its clock, whatever its flow; each call returns the effects."""
 
-    def __init__(self, profile: Profile = PLAIN, **fields: object) -> None:
-        self.device = device(profile, **fields)
+    def __init__(self, device: Actor) -> None:
+        self.device = device
         self.now_ms = 1_000
 
     def tell(self, event: Event, after_ms: int = 0) -> list[Effect]:
@@ -42,6 +69,23 @@ class Story:
         """Let time go on to when the device wants it."""
         self.now_ms = self.device.due_ms
         return self.device.handle(Tick(), self.now_ms)
+
+    def range_arrives(self, package: bytes = PACKAGE) -> list[Effect]:
+        """Answer the range that the device asked for; returns the effects of its end."""
+        job = self.device.job
+        assert job is not None
+        start = job.download.position
+        stop = min(start + self.device.profile.chunk_bytes, len(package))
+        assert self.tell(partial(start, stop, len(package))) == []
+        assert self.tell(Chunk(package[start:stop])) == []
+        return self.tell(Fetched())
+
+
+class Story(AnyStory):
+    """A device that speaks MQTT."""
+
+    def __init__(self, profile: Profile = PLAIN, **fields: object) -> None:
+        super().__init__(device(profile, **fields))
 
     def inform(self, tid: int = 41, package: bytes = PACKAGE, **changes: object) -> list[Effect]:
         return self.tell(Received(topics.INFORM, inform_payload(tid, package, **changes)))
@@ -59,16 +103,6 @@ class Story:
         self.tell(LinkUp())
         self.reply(topics.VERSION_REPLY, 1)
         return self
-
-    def range_arrives(self, package: bytes = PACKAGE) -> list[Effect]:
-        """Answer the range that the device asked for; returns the effects of its end."""
-        job = self.device.job
-        assert job is not None
-        start = job.download.position
-        stop = min(start + self.device.profile.chunk_bytes, len(package))
-        assert self.tell(partial(start, stop, len(package))) == []
-        assert self.tell(Chunk(package[start:stop])) == []
-        return self.tell(Fetched())
 
 
 def inform_payload(tid: int = 41, package: bytes = PACKAGE, **changes: object) -> bytes:

@@ -5,7 +5,6 @@ import itertools
 import pytest
 
 from device_sim.core.bell import BELL_MOVES, SUBSCRIPTIONS, Bell
-from device_sim.core.device import ContractViolation
 from device_sim.core.effects import Connect, Disconnect, Noted, Ring, Send
 from device_sim.core.events import (
     CardReplaced,
@@ -20,6 +19,7 @@ from device_sim.core.events import (
 )
 from device_sim.core.http_state import Asked
 from device_sim.core.state import Link
+from device_sim.core.talker import ContractViolation
 from device_sim.core.wheel import NEVER
 from platform_stub.protocol import topics
 from tests.device_sim.core.http_story import CUT, FLOWS, HttpStory

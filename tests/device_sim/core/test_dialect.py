@@ -11,7 +11,7 @@ from device_sim.core.effects import Call
 from device_sim.core.profile import FLOWS
 from platform_stub.protocol import calls
 from platform_stub.protocol.calls import CallRefusal
-from platform_stub.protocol.codes import UpdateKind
+from platform_stub.protocol.codes import Chip, UpdateKind
 from tests.device_sim.core.http_story import HttpStory, envelope
 
 PAIRS = [
@@ -57,6 +57,9 @@ def test_golden_requests():
     )
     assert south.check(base, UpdateKind.SOTA, "app").path == (
         "/ota/south/check?dev_id=233444&type=2&version=app&cdn=false"
+    )
+    assert south.check(base, UpdateKind.SOTA, "app", Chip("102", "10101")).path == (
+        "/ota/south/check?dev_id=233444&manuf=102&model=10101&type=2&version=app&cdn=false"
     )
     assert south.token_check(base, job).path == "/ota/south/download/ota_x/check?dev_id=233444"
     assert south.download(base, 0, "ota_x") == "/ota/south/download/ota_x"

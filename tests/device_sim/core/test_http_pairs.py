@@ -4,23 +4,17 @@ import itertools
 
 import pytest
 
-from device_sim.core.device import ContractViolation
 from device_sim.core.effects import Call
 from device_sim.core.events import (
-    Answered,
+    FETCH_EVENTS,
     CallAnswered,
     CallFailed,
     CardReplaced,
-    Chunk,
     FaultSet,
-    Fetched,
     FetchFailed,
     Informed,
-    LinkDown,
-    LinkUp,
     PowerOff,
     PowerOn,
-    Received,
     Tick,
 )
 from device_sim.core.http_device import HTTP_MOVES
@@ -28,26 +22,10 @@ from device_sim.core.http_state import Asked
 from device_sim.core.job_moves import JOB_MOVES
 from device_sim.core.profile import Fault, Profile
 from device_sim.core.state import Link, Stage
-from platform_stub.protocol import topics
+from device_sim.core.talker import ContractViolation
 from tests.device_sim.core.http_story import CUT, FLOWS, HttpStory
+from tests.device_sim.core.story import EVENTS
 
-EVENTS = [
-    PowerOn(),
-    PowerOff(),
-    Tick(),
-    LinkUp(),
-    LinkDown(),
-    Received(topics.INFORM, b'{"id":"1","params":{}}'),
-    Answered(206, "0", "bytes 0-399/1000", 400),
-    Chunk(b"x"),
-    Fetched(),
-    FetchFailed("cut"),
-    CallAnswered(200, b'{"code":0,"errno":0}'),
-    CallFailed("cut"),
-    Informed(),
-    CardReplaced("1", "2"),
-    FaultSet(Fault(step=102)),
-]
 LINKS = [Link.OFF, Link.WAITING, Link.REPORTING, Link.PRESENT]
 ON = {Link.WAITING, Link.REPORTING, Link.PRESENT}
 UP = {Link.REPORTING, Link.PRESENT}
@@ -61,7 +39,6 @@ LEGAL_LINKS = {
     Informed: ON | {Link.OFF},
     FaultSet: ON | {Link.OFF},
 }
-FETCH_EVENTS = {Answered, Chunk, Fetched, FetchFailed}
 CALL_EVENTS = {CallAnswered, CallFailed}
 STAGES = {flow: [at for at in Stage if at is not Stage.CHECKING or flow == "south"] for flow in FLOWS}
 SLOW = Profile(start_jitter_ms=0, chunk_bytes=400, install_ms=10, reboot_ms=10)

@@ -2,7 +2,6 @@
 
 import pytest
 
-from device_sim.core.device import Device
 from device_sim.core.effects import (
     Connect,
     Disconnect,
@@ -27,6 +26,7 @@ from device_sim.core.events import (
     Received,
     Tick,
 )
+from device_sim.core.mqtt_device import MqttDevice
 from device_sim.core.profile import FAILURE_TEXTS, STRIKES, Fault, Profile, Strike
 from device_sim.core.state import Link, Stage
 from device_sim.core.wheel import NEVER
@@ -59,7 +59,7 @@ def test_start_is_jittered_by_seed_and_device():
     profile = Profile(start_jitter_ms=1_000)
     due = []
     for device_id in range(50):
-        each = Device(
+        each = MqttDevice(
             device_id=device_id, seed=3, profile=profile, f_version=None, s_version=None, iccid="", imsi=""
         )
         assert each.handle(PowerOn(), 10_000) in ([], [Connect()])
@@ -407,6 +407,19 @@ def test_power_off_leaves_nothing_behind():
     assert story.tell(PowerOff()) == [Disconnect(), StopFetch()]
     assert (story.device.link, story.device.stage, story.device.due_ms) == (Link.OFF, Stage.IDLE, NEVER)
     assert not story.device.is_busy
+
+
+def test_after_a_loss_of_power_a_job_that_is_told_again_is_begun_again():
+    """M-26: the platform tells a present device of its download; one that has its memory passes over that."""
+    story = Story().present()
+    story.inform()
+    assert story.device.stage is Stage.FETCHING
+    assert not any(isinstance(effect, Fetch) for effect in story.inform())  # told twice, done once
+    story.tell(PowerOff())
+    story.present()
+    story.inform()
+    assert story.device.stage is Stage.FETCHING
+    assert story.device.job.tid == 41
 
 
 # downloads that go wrong

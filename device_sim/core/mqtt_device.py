@@ -1,6 +1,6 @@
 """The OTA client over MQTT: an event in, effects out.
 
-`LINK_MOVES` says what can happen to the connection in each of its states, `job_moves.JOB_MOVES` the same for the
+`MQTT_MOVES` says what can happen to the connection in each of its states, `job_moves.JOB_MOVES` the same for the
 job; a pair that is in neither is a mistake of the shell. Source: onenet-protocol, sections 3 to 5.
 """
 
@@ -16,13 +16,10 @@ from device_sim.core.answers import Answer
 from device_sim.core.download import Download
 from device_sim.core.effects import Effect, Noted, Outcome, Send, StopFetch
 from device_sim.core.events import (
-    Answered,
+    FETCH_EVENTS,
     CardReplaced,
-    Chunk,
     Event,
     FaultSet,
-    Fetched,
-    FetchFailed,
     LinkDown,
     LinkUp,
     PowerOff,
@@ -32,7 +29,7 @@ from device_sim.core.events import (
 )
 from device_sim.core.job_moves import JOB_MOVES, Replied, begin, move_job
 from device_sim.core.state import JOBS_WAITING_MAX, Job, Link, Stage, State
-from device_sim.core.talker import Talker
+from device_sim.core.talker import ContractViolation, Talker
 from device_sim.core.wheel import NEVER
 from platform_stub.protocol import messages, topics
 from platform_stub.protocol.codes import UpdateKind
@@ -42,16 +39,11 @@ INFORM_REFUSED: Final = 100
 
 _TICK: Final = Tick()
 _LINK_UP: Final = LinkUp()
-_FETCH_EVENTS: Final = frozenset({Answered, Chunk, Fetched, FetchFailed})
 _KINDS: Final = frozenset(int(kind) for kind in UpdateKind)
 _MD5_DIGITS: Final = 32
 
 
-class ContractViolation(Exception):
-    """The shell sent an event that can't happen in this state."""
-
-
-class Device(Talker):
+class MqttDevice(Talker):
     """One simulated device that speaks MQTT. Not thread-safe; time is monotonic milliseconds."""
 
     __slots__ = ()
@@ -60,12 +52,12 @@ class Device(Talker):
         """Take an event; returns what the shell has to do, in order. ContractViolation for one that can't be."""
         out: list[Effect] = []
         kind = type(event)
-        move = LINK_MOVES.get((self.link, kind))
+        move = MQTT_MOVES.get((self.link, kind))
         if move is not None:
             move(self, event, now_ms, out)
             return out
         job_move = JOB_MOVES.get((self.stage, kind))
-        if job_move is None or kind not in _FETCH_EVENTS:
+        if job_move is None or kind not in FETCH_EVENTS:
             raise ContractViolation(
                 f"device {self.device_id}: {kind.__name__} while {self.link.name}, job {self.stage.name}"
             )
@@ -144,9 +136,7 @@ def _card_replaced(state: Talker, event: CardReplaced, now_ms: int, out: list[Ef
 
 
 def _fault_set(state: Talker, event: FaultSet, _: int, __: list[Effect]) -> None:
-    fault = event.fault
-    state.fault_step = 0 if fault is None else fault.step
-    state.fault_times = 0 if fault is None else fault.times
+    state.set_fault(event.fault)
 
 
 def _received(state: Talker, event: Received, now_ms: int, out: list[Effect]) -> None:
@@ -266,12 +256,13 @@ _HANDLERS: Mapping[str, Callable[[Talker, bytes, int, list[Effect]], None]] = Ma
         topics.PROPERTY_POST_REPLY: _card_replied,
     }
 )
-"""What a device reads; it subscribes to exactly these."""
+"""What a device reads, and so what it subscribes to."""
+SUBSCRIPTIONS: Final = tuple(_HANDLERS)
 
 _UP: Final = (Link.REPORTING, Link.PRESENT)
 _ON: Final = (Link.WAITING, Link.CONNECTING, *_UP)
 
-LINK_MOVES: Mapping[tuple[Link, type], Callable[[Any, Any, int, list[Effect]], None]] = MappingProxyType(
+MQTT_MOVES: Mapping[tuple[Link, type], Callable[[Any, Any, int, list[Effect]], None]] = MappingProxyType(
     {
         (Link.OFF, PowerOn): _power_on,
         (Link.CONNECTING, LinkUp): _link_up,
@@ -284,6 +275,3 @@ LINK_MOVES: Mapping[tuple[Link, type], Callable[[Any, Any, int, list[Effect]], N
         **{(at, FaultSet): _fault_set for at in (Link.OFF, *_ON)},
     }
 )
-
-# What a device reads, and so what it subscribes to.
-SUBSCRIPTIONS: Final = tuple(_HANDLERS)
