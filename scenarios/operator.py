@@ -80,9 +80,9 @@ class Operator(Protocol):
         """Move the account's clock forward."""
 
     async def create_product(
-        self, account_id: int, name: str, product_id: str | None
+        self, account_id: int, name: str, product_id: str | None, access_key: str | None = None
     ) -> api.Product | Refusal:
-        """Make a product."""
+        """Make a product; id and access key are made up when left out."""
 
     async def register(
         self, product_id: str, devices: Sequence[api.RegisterDevice]
@@ -265,10 +265,10 @@ class HttpOperator:
         return await self._call("PUT", f"/v1/accounts/{account_id}/clock", api.Clock, body)
 
     async def create_product(
-        self, account_id: int, name: str, product_id: str | None
+        self, account_id: int, name: str, product_id: str | None, access_key: str | None = None
     ) -> api.Product | Refusal:
         """POST .../products."""
-        body = api.CreateProduct(name=name, product_id=product_id)
+        body = api.CreateProduct(name=name, product_id=product_id, access_key=access_key)
         return await self._call("POST", f"/v1/accounts/{account_id}/products", api.Product, body)
 
     async def register(

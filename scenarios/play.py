@@ -107,10 +107,14 @@ class SetWebhook(_Action, tag="set_webhook", frozen=True, kw_only=True):
 
 
 class Inject(_Action, tag="inject", frozen=True, kw_only=True):
-    """Inject a fault towards some devices, or, without, towards all; the rule's own devices are not set."""
+    """Inject a fault towards some devices, or, without, towards all; the rule's own devices and share are not set.
+
+    With a `share`, in thousandths of a per cent, it is for so many of those that speak its flow, drawn by the seed.
+    """
 
     devices: Devices
     rule: InjectFault
+    share: int | None = None
 
 
 class ClearInjected(_Action, tag="clear_injected", frozen=True, kw_only=True):
@@ -134,9 +138,10 @@ class Fail(_Action, tag="fail", frozen=True, kw_only=True):
 
 
 class WaitJobs(_Action, tag="wait_jobs", frozen=True, kw_only=True):
-    """Wait for the jobs of a step's task, or of all."""
+    """Wait for the jobs of a step's task, or of all; of these devices, or of all that are there."""
 
     of: str | None
+    devices: Devices = ()
 
 
 class ReplaceCards(_Action, tag="replace_cards", frozen=True, kw_only=True):
@@ -323,10 +328,23 @@ class ProductStart(_Value, frozen=True, kw_only=True):
     name: str
     product_id: str | None
     title: str
+    access_key: str | None = None
+
+
+class Habits(_Value, frozen=True, kw_only=True):
+    """What a device speaks; in flow south also what it says of itself, and whether it signs with its product's key."""
+
+    flow: Flow = "mqtt"
+    manufacturer: str = ""
+    model: str = ""
+    has_product_key: bool = False
 
 
 class FleetStart(_Value, frozen=True, kw_only=True):
-    """Devices to register: `rows` from a file, or `count` of them named after the fleet."""
+    """Devices to register: `rows` from a file, or `count` of them named after the fleet.
+
+    Manufacturer and model are what they say of themselves in flow south; `own` are the habits that a file's rows say.
+    """
 
     name: str
     product: str
@@ -336,6 +354,20 @@ class FleetStart(_Value, frozen=True, kw_only=True):
     f_version: str
     s_version: str
     flow: Flow = "mqtt"
+    manufacturer: str = ""
+    model: str = ""
+    own: dict[str, Habits] = {}
+
+    def habits_of(self, name: str) -> Habits:
+        """Give a device's habits, by its name."""
+        return self.own.get(name) or Habits(flow=self.flow, manufacturer=self.manufacturer, model=self.model)
+
+    @property
+    def flows(self) -> tuple[Flow, ...]:
+        """What they speak."""
+        if not self.rows:
+            return (self.flow,)
+        return tuple(dict.fromkeys(self.habits_of(row.name).flow for row in self.rows))
 
 
 class Play(_Value, frozen=True, kw_only=True):
@@ -349,6 +381,7 @@ class Play(_Value, frozen=True, kw_only=True):
     covers: tuple[str, ...]
     needs: tuple[str, ...]
     seed: int
+    strict: bool = False
     clock_ms: int | None
     policy: Policy
     account: AccountStart
@@ -375,7 +408,7 @@ class Play(_Value, frozen=True, kw_only=True):
     @property
     def flows(self) -> tuple[Flow, ...]:
         """What the connected ones speak, in the order of the fleets."""
-        return tuple(dict.fromkeys(fleet.flow for fleet in self.fleets if fleet.connect))
+        return tuple(dict.fromkeys(flow for fleet in self.fleets if fleet.connect for flow in fleet.flows))
 
 
 def devices_of(fleet: FleetStart) -> Iterator[RegisterDevice]:

@@ -64,7 +64,7 @@ class Difference(_Value, frozen=True, kw_only=True):
 
 
 class StepResult(_Value, frozen=True, kw_only=True):
-    """What one step came to; `note` says why it could not be done, or what did not end."""
+    """What one step came to; `note` says why it could not be done or did not end, `remark` what was not predicted."""
 
     id: str
     title: str
@@ -74,6 +74,7 @@ class StepResult(_Value, frozen=True, kw_only=True):
     seen: Seen = Seen()
     differences: tuple[Difference, ...] = ()
     note: str = ""
+    remark: str = ""
     at_ms: int = 0
     seconds: float = 0.0
 
@@ -87,8 +88,21 @@ class AuditResult(_Value, frozen=True, kw_only=True):
     seconds: float = 0.0
 
 
+class FlowFigures(_Value, frozen=True, kw_only=True):
+    """What the devices of one flow did; `devices` are those there are at the end.
+
+    `jobs_ended` were ended by the platform: cancelled, out of time, held. `calls` are HTTP requests but for downloads.
+    """
+
+    devices: int
+    jobs_succeeded: int
+    jobs_failed: int
+    jobs_ended: int
+    calls: int
+
+
 class FleetFigures(_Value, frozen=True, kw_only=True):
-    """What the devices did."""
+    """What the devices did, all of them and by flow."""
 
     devices: int
     jobs_succeeded: int
@@ -100,6 +114,7 @@ class FleetFigures(_Value, frozen=True, kw_only=True):
     reconnects: int
     connect_failures: int
     repeats: int
+    flows: dict[str, FlowFigures] = {}
 
 
 class PlayResult(_Value, frozen=True, kw_only=True):
@@ -118,6 +133,7 @@ class PlayResult(_Value, frozen=True, kw_only=True):
     policy: Policy
     clock_ms: int | None
     broker: str
+    strict: bool = False
     flow: str
     cannot_check: tuple[str, ...] = ()
     devices: int
@@ -164,6 +180,7 @@ def result_of(
         policy=play.policy,
         clock_ms=play.clock_ms,
         broker=broker,
+        strict=play.strict,
         flow=", ".join(play.flows) or "none",
         cannot_check=BROKERS[broker].cannot_check,
         devices=play.device_count,

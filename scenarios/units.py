@@ -95,6 +95,17 @@ def read_moment_ms(text: str) -> int:
     )
 
 
+def show_moment_like(unix_ms: int, text: str) -> str:
+    """Spell a moment as it reads in the zone of another one that an author wrote."""
+    zone = re.search(rf"{_ZONE}$", text)
+    try:
+        written = datetime.fromisoformat(re.sub(r" (?=[+-])", "", text))
+        moment = datetime.fromtimestamp(unix_ms // 1_000, written.tzinfo)
+    except (ValueError, OverflowError, OSError):
+        return show_moment(unix_ms)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}{zone[0].strip() if zone else ''}"
+
+
 def show_moment(unix_ms: int) -> str:
     """Spell a moment in UTC."""
     try:

@@ -26,6 +26,7 @@ class Terms:
     start_versions: tuple[str | None, ...] | None = None
     must_have_reported: bool = False  # the device of a verification
     of_all: bool = False  # scope all: of nobody is a conflict, not malformed
+    lacks_webhook: bool = False  # to be pushed, and there is no webhook: a conflict, after all other reasons
 
     def admit(self, version: str | None) -> bool:
         """Whether a device that has this version may be in the task (P7)."""

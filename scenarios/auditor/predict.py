@@ -30,13 +30,6 @@ from platform_stub.protocol.operator import ErrorCode, Licences, Policy
 from scenarios.auditor.holder import Holder, Prediction
 from scenarios.auditor.orders import Device, Right, Task, TaskState, Terms
 
-PURCHASED, FREE, GRANDFATHERED = (
-    EntitlementSource.PURCHASED,
-    EntitlementSource.FREE,
-    EntitlementSource.GRANDFATHERED,
-)
-
-
 DONE = Prediction()
 
 
@@ -188,6 +181,8 @@ class Book:
         prediction = holder.cost(len(wanted), len(unlicensed), now_ms)
         if not prediction.accepted:
             return prediction
+        if terms.lacks_webhook:
+            return Prediction(reason=ErrorCode.CONFLICT)
         for key, source in zip(unlicensed, holder.sources(prediction), strict=False):
             self._entitle(account, key, source)
         self._tasks.append(
@@ -205,27 +200,7 @@ class Book:
             self._devices[key].open_jobs[kind] = len(self._tasks) - 1
         return replace(prediction, task=len(self._tasks) - 1)
 
-    def reason_against(
-        self,
-        account: Hashable,
-        devices: Iterable[Hashable],
-        kind: UpdateKind,
-        now_ms: int,
-        *,
-        target: str | None = None,
-        package_fault: ErrorCode | None = None,
-        terms: Terms = Terms(),  # noqa: B008 - frozen
-    ) -> Prediction | None:
-        """Give the refusal that a creation would get, None when it would succeed; nothing is changed."""
-        wanted = list(dict.fromkeys(devices))
-        refusal = self._refusal(account, wanted, kind, now_ms, target, package_fault, terms=terms)
-        if refusal is not None:
-            return refusal
-        unlicensed = sum(self._devices[key].right is None for key in wanted)
-        cost = self._account(account).cost(len(wanted), unlicensed, now_ms)
-        return None if cost.accepted else cost
-
-    def retry(self, task: int, now_ms: int) -> Prediction:
+    def retry(self, task: int, now_ms: int, *, lacks_webhook: bool = False) -> Prediction:
         """Update a task's failed devices again, under its terms and from now on.
 
         It is a creation that passes every check (P15), normally free (B12).
@@ -234,12 +209,8 @@ class Book:
         failed = [key for key, state in old.jobs.items() if state is JobState.FAILED]
         if not failed:
             return Prediction(reason=ErrorCode.CONFLICT)
-        terms = self.retry_terms(task)
+        terms = replace(old.terms, starts_ms=None, of_all=False, lacks_webhook=lacks_webhook)
         return self.create_task(old.account, failed, old.kind, now_ms, target=old.target, terms=terms)
-
-    def retry_terms(self, task: int) -> Terms:
-        """Give what a retry of a task says: the same, from now on."""
-        return replace(self._tasks[task].terms, starts_ms=None, of_all=False)
 
     def cancel_task(self, task: int) -> Prediction:
         """End a task's open jobs; nothing comes back (P9). One that has none is a conflict."""
@@ -284,6 +255,16 @@ class Book:
         """Whether devices may begin with a task now."""
         known = self._tasks[task]
         return known.state(now_ms) == "upgrading" and not self.holds_pending(known.account, now_ms)
+
+    def may_free(self, task: int, device: Hashable) -> bool:
+        """Whether the success of a device's job would make it free for life (P3), under `update_succeeded`."""
+        known, holder = self._tasks[task], self._account(self._tasks[task].account)
+        late = holder.policy.grandfathered_when == "update_succeeded"
+        return late and known.created_free and self._device(device).right is None
+
+    def starts_ms(self, task: int) -> int:
+        """Give when devices may begin with a task."""
+        return self._tasks[task].starts_ms
 
     def version(self, device: Hashable, kind: UpdateKind) -> str | None:
         """The version that the platform knows of a device."""

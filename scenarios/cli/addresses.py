@@ -1,6 +1,8 @@
 """HOST:PORT as an option of the command line."""
 
+import ipaddress
 import re
+import socket
 from typing import Final
 
 import click
@@ -26,7 +28,28 @@ class AddressType(click.ParamType[tuple[str, int]]):
         return match["host"].strip("[]"), int(match["port"])
 
 
+def spell(address: tuple[str, int]) -> str:
+    """Spell an address as HOST:PORT."""
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def url_of(address: tuple[str, int]) -> str:
     """Spell an address as the base of URLs."""
-    host, port = address
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"http://{spell(address)}"
+
+
+def outward_host(any_host: str) -> str | None:
+    """Say by which address others reach what listens everywhere; None when the system can't tell.
+
+    Connecting a UDP socket looks up the route and sends nothing; the peer's address is one for documentation.
+    """
+    is_v6 = ":" in any_host
+    try:
+        with socket.socket(socket.AF_INET6 if is_v6 else socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.connect(("2001:db8::1" if is_v6 else "192.0.2.1", 9))
+            host = str(probe.getsockname()[0])
+    except OSError:
+        return None
+    address = ipaddress.ip_address(host.partition("%")[0])
+    return None if address.is_loopback or address.is_unspecified else host

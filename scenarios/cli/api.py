@@ -45,6 +45,7 @@ def api(
     Examples:
       ota-sim api GET /v1/accounts
       ota-sim api POST /v1/accounts/1/tasks '{"package_id":1,"device_ids":[1,2,3]}'
+      ota-sim api POST /v1/products/abc/devices '[{"name":"meter-1"},{"name":"meter-2"}]'
       ota-sim api POST /v1/products/abc/devices --file devices.csv
 
     Exit code 0 for an answer, 1 for a refusal, 3 when the stub can't be reached.
@@ -67,12 +68,27 @@ def _body(body: str | None, file: Path | None) -> tuple[bytes, str]:
     if file is not None:
         media = {".csv": "text/csv", ".ndjson": "application/x-ndjson", ".json": "application/json"}
         return file.read_bytes(), media.get(file.suffix, "application/octet-stream")
-    if body is not None:
-        try:
-            json.loads(body)
-        except ValueError as exc:
-            raise click.UsageError(f"JSON: {exc}") from exc
-    return (body or "").encode(), "application/json"
+    return (body or "").encode(), "application/json" if body is None else _media_of(body)
+
+
+def _media_of(body: str) -> str:
+    """Tell one JSON value from one a line; a usage error when it is neither."""
+    try:
+        json.loads(body)
+    except ValueError as exc:
+        lines = [line for line in body.split("\n") if line.strip()]
+        if len(lines) > 1 and all(map(_is_json, lines)):
+            return "application/x-ndjson"
+        raise click.UsageError(f"JSON: {exc}; one value is wanted, or one a line (NDJSON)") from exc
+    return "application/json"
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 async def _call(

@@ -64,6 +64,7 @@ def _lines(play: Play, planned: list[Planned], layout: Layout) -> Iterator[Text]
                 seen=step.seen,
                 differences=step.differences,
                 note=step.note,
+                remark=step.remark,
             ),
             layout,
         )

@@ -13,6 +13,7 @@ import click
 from rich.console import Console
 
 from device_sim import FLOWS, Endpoint, Fleet, FleetError, FleetSnapshot, Flow, Profile, read_devices_csv
+from platform_stub.protocol.calls import SOUTH, CallRefusal
 from platform_stub.protocol.errors import EnvironmentFault
 from scenarios.cli.addresses import AddressType
 from scenarios.cli.moments import span
@@ -21,6 +22,10 @@ from scenarios.units import read_span_ms, show_span
 LIVE_S: Final = 0.2
 PLAIN_S: Final = 2.0
 TRACE_LINES: Final = 10
+KEY_HINT: Final = (
+    "hint: devices of flow south that sign with their own key are refused by `serve --strict`; give the product's key "
+    "in the CSV's column product_key (ota-sim devices export --flow south writes it)"
+)
 
 Until = int | Literal["idle", "stopped"]
 
@@ -55,7 +60,8 @@ def _span_ms(text: str) -> int:
     "--devices",
     required=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="CSV with device_id, product_id, name, key (and iccid, imsi, f_version, s_version, flow, product_key); "
+    help="CSV with device_id, product_id, name, key (and iccid, imsi, f_version, s_version, flow, product_key, "
+    "manufacturer, model); "
     "`ota-sim devices export` writes one.",
 )
 @click.option(
@@ -114,6 +120,7 @@ def _span_ms(text: str) -> int:
     "--poll",
     "poll_ms",
     type=_span_ms,
+    metavar="SPAN",
     default="2s",
     show_default=True,
     help="How long at most until a device that speaks HTTP asks for a job again; --quiet should be twice that.",
@@ -146,11 +153,15 @@ def fleet(  # noqa: PLR0913, PLR0917 - one argument an option
     profile = Profile(install_ms=install_s * 1_000, flow=flow, poll_ms=poll_ms, inform=inform)
     run = Fleet(Endpoint(http_address=http, mqtt_address=mqtt), identities, seed=seed, profile=profile)
     console = Console(stderr=True)
+    flows = {identity.flow or flow for identity in identities}
+    told = f"MQTT {mqtt[0]}:{mqtt[1]}, " if inform or "mqtt" in flows else ""
     console.print(
-        f"{len(identities):,} devices of {devices}, MQTT {mqtt[0]}:{mqtt[1]}, HTTP {http[0]}:{http[1]}, seed {seed}",
+        f"{len(identities):,} devices of {devices}, {told}HTTP {http[0]}:{http[1]}, seed {seed}",
         highlight=False,
+        soft_wrap=True,
     )
-    if asyncio.run(_until_stopped(_run(run, console, until, quiet_s, give_up_s))):
+    has_keys = all(identity.product_key for identity in identities if (identity.flow or flow) == "south")
+    if asyncio.run(_until_stopped(_run(run, console, until, quiet_s, give_up_s, has_keys=has_keys))):
         raise KeyboardInterrupt
 
 
@@ -167,7 +178,9 @@ async def _until_stopped(work: Coroutine[None, None, None]) -> bool:
     return False
 
 
-async def _run(run: Fleet, console: Console, until: Until, quiet_s: int, give_up_s: int) -> None:
+async def _run(
+    run: Fleet, console: Console, until: Until, quiet_s: int, give_up_s: int, *, has_keys: bool
+) -> None:
     started = time.monotonic()
     stopped = True
     async with run:
@@ -178,6 +191,8 @@ async def _run(run: Fleet, console: Console, until: Until, quiet_s: int, give_up
         finally:
             end = run.snapshot()
             _summarise(run, end, time.monotonic() - started, stopped=stopped)
+            if not has_keys and _is_key_refused(end):
+                click.echo(KEY_HINT)
     _judge(end)
 
 
@@ -222,6 +237,14 @@ def _jobs_come(seen: FleetSnapshot) -> int:
 def _is_refused(seen: FleetSnapshot) -> bool:
     """Whether anybody answers there, if only with a no."""
     return bool(seen.refused or seen.calls_refused)
+
+
+def _is_key_refused(seen: FleetSnapshot) -> bool:
+    """Whether devices of generation A were told that their token is of the wrong kind, or by the wrong key."""
+    return (
+        "south" in seen.flows
+        and SOUTH[CallRefusal.INVALID_RESOURCE].code in seen.flows["south"].calls_refused
+    )
 
 
 @contextlib.asynccontextmanager

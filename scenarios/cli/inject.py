@@ -7,7 +7,8 @@
            | "times=" N                                                       (left out: at every call)
            | "delay=" 3s | "status=" 503 | "code=" 12012 | "cut=" 10000 | "wrong-md5" | "silent"
 
-Which fault can strike which call stands in `platform_stub.protocol.injected`.
+The operator API's spellings (`cut_at_bytes=`, `product_id=`, `device_ids=`, `delay_ms=`, `wrong_md5`) and the
+scenarios' `flow=` are read as well. Which fault can strike which call stands in `platform_stub.protocol.injected`.
 """
 
 import re
@@ -29,6 +30,15 @@ _SHARE: Final = re.compile(r"(?P<per_cent>[0-9]{1,3}(\.[0-9]{1,6})?) ?%")
 _PRODUCT: Final = re.compile(r"[A-Za-z0-9]{1,32}")
 _RANGE: Final = re.compile(r"(?P<first>[0-9]{1,18})(-(?P<last>[0-9]{1,18}))?")
 _FLAGS: Final = {"wrong-md5": "wrong_md5", "silent": "silent"}
+# The operator API's names in find_mistake's words, as they are spelled here.
+_SPELLED: Final = {"delay_ms": "delay", "cut_at_bytes": "cut", "wrong_md5": "wrong-md5"}
+_ALIASES: Final = {
+    "flow": "generation",
+    "product_id": "product",
+    "device_ids": "devices",
+    "cut_at_bytes": "cut",
+    "wrong_md5": "wrong-md5",
+}
 
 
 def read_fault(text: str) -> InjectFault:
@@ -36,6 +46,7 @@ def read_fault(text: str) -> InjectFault:
     fields: dict[str, Any] = {}
     for part in text.split(","):
         key, equals, text_of_value = (piece.strip() for piece in part.partition("="))
+        key, text_of_value = _our_spelling(key, text_of_value)
         is_flag = key in _FLAGS and not equals
         field, value = (_FLAGS[key], True) if is_flag else _read_part(key, equals, text_of_value)
         if field in fields:
@@ -44,6 +55,8 @@ def read_fault(text: str) -> InjectFault:
     rule = _convert(fields)
     mistake = find_mistake(rule)
     if mistake is not None:
+        for name, spelled in _SPELLED.items():
+            mistake = mistake.replace(name, spelled)
         raise ValueError(mistake)
     return rule
 
@@ -81,6 +94,13 @@ class FaultType(click.ParamType[InjectFault]):
             return read_fault(value)
         except ValueError as exc:
             self.fail(f"{value!r}: {exc}", param, ctx)
+
+
+def _our_spelling(key: str, value: str) -> tuple[str, str]:
+    """Take a part's other spellings for ours."""
+    if key == "delay_ms":
+        return "delay", f"{value}ms" if value.isdecimal() else value
+    return _ALIASES.get(key, key), value
 
 
 def _read_part(key: str, equals: str, value: str) -> tuple[str, Any]:

@@ -48,6 +48,11 @@ SEED_MAX = 2**53
     metavar="STEP",
     help="Check this step alone: the steps before it are played but not checked, those after it are left out.",
 )
+@click.option(
+    "--strict",
+    is_flag=True,
+    help="Where the documentation contradicts itself, let the platform take its narrower reading, in every scenario.",
+)
 @click.option("--fail-fast", is_flag=True, help="Stop at the first step that fails.")
 @click.option(
     "--jobs",
@@ -63,6 +68,7 @@ def run(
     broker: str,
     data: Path | None,
     only: str | None,
+    strict: bool,
     fail_fast: bool,
     jobs: int | None,
 ) -> None:
@@ -84,6 +90,8 @@ def run(
     plays = load_files(find_files(files or ("examples",)))
     if seed is not None:
         plays = [structs.replace(play, seed=seed) for play in plays]
+    if strict:
+        plays = [structs.replace(play, strict=True) for play in plays]
     if only is not None:
         plays = _with_step(plays, only)
     _check_size(plays, broker)

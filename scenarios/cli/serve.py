@@ -1,21 +1,24 @@
 """`ota-sim serve`: the stub by itself, until it is told to stop."""
 
 import asyncio
+import contextlib
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, Literal, TypeVar
 
 import click
+import msgspec
 
+from platform_stub.access_log import LineLog
 from platform_stub.protocol import operator as api
 from platform_stub.protocol.errors import UsageFault
 from platform_stub.protocol.token import TEN_YEARS_S, device_resource, make_token
 from platform_stub.protocol.topics import VERSION, topic_of
 from platform_stub.server import ANY_ADDRESS, BROKERS, Stub, relax_collector
-from scenarios.cli.addresses import AddressType
+from scenarios.cli.addresses import AddressType, outward_host, spell
 from scenarios.cli.inject import FaultType, spell_fault
 from scenarios.operator import HttpOperator, Refusal
 
@@ -23,6 +26,7 @@ T = TypeVar("T")
 
 INTERRUPTED: Final = 130
 DEMO_TOKEN_S: Final = TEN_YEARS_S - 86_400
+DAY_MS: Final = 86_400_000
 
 
 @click.command()
@@ -50,9 +54,18 @@ DEMO_TOKEN_S: Final = TEN_YEARS_S - 86_400
     "faults",
     type=FaultType(),
     multiple=True,
-    help="Let the stub go wrong, such as 'call=download,share=2%,cut=10000' or 'generation=mqtt,call=status,delay=3s'. "
+    help="Let the stub go wrong, such as 'call=download,share=2%,cut=1000' or 'generation=mqtt,call=status,delay=3s'. "
     "Parts: call, generation, product, devices, share, seed, times; delay, status, code, cut, wrong-md5, silent. "
     "Can be given several times; the first that strikes a call decides it.",
+)
+@click.option(
+    "--log",
+    "log_to",
+    metavar="[FILE]",
+    is_flag=False,
+    flag_value="-",
+    help="Write a line for each call of a device and each event on its MQTT connection, with why it was refused: to "
+    "FILE, behind what is there, or without one to standard error.",
 )
 @click.option(
     "--demo", is_flag=True, help="Make an account with licences and three devices, and show how to use them."
@@ -65,6 +78,7 @@ def serve(
     broker: str,
     strict: bool,
     faults: tuple[api.InjectFault, ...],
+    log_to: str | None,
     demo: bool,
 ) -> None:
     """Run the platform stub until Ctrl-C.
@@ -72,13 +86,37 @@ def serve(
     It says where it listens once both ends answer. Port 0 takes any free port.
     """
     broker_name: Literal["embedded", "amqtt"] = "amqtt" if broker == "amqtt" else "embedded"
-    stub = Stub(http=http, mqtt=mqtt, data=data, broker=broker_name, strict=strict)
-    relax_collector()
-    sys.exit(asyncio.run(_serve(stub, faults=faults, strict=strict, demo=demo, kept=data)))
+    with _open_log(log_to) as log:
+        stub = Stub(http=http, mqtt=mqtt, data=data, broker=broker_name, strict=strict, log=log)
+        relax_collector()
+        exit_code = asyncio.run(_serve(stub, faults=faults, strict=strict, demo=demo, kept=data, log=log))
+    sys.exit(exit_code)
+
+
+@contextlib.contextmanager
+def _open_log(path: str | None) -> Iterator[LineLog | None]:
+    """Open what `--log` names; "-" is standard error."""
+    if path is None:
+        yield None
+    elif path == "-":
+        yield LineLog(sys.stderr)
+    else:
+        try:
+            out = Path(path).open("a", encoding="utf-8")  # noqa: SIM115 - closed below
+        except OSError as exc:
+            raise UsageFault(f"--log {path}: {exc.strerror or exc}") from exc
+        with out:
+            yield LineLog(out)
 
 
 async def _serve(
-    stub: Stub, *, faults: Sequence[api.InjectFault], strict: bool, demo: bool, kept: Path | None
+    stub: Stub,
+    *,
+    faults: Sequence[api.InjectFault],
+    strict: bool,
+    demo: bool,
+    kept: Path | None,
+    log: LineLog | None,
 ) -> int:
     loop = asyncio.get_running_loop()
     stop: asyncio.Future[int] = loop.create_future()
@@ -89,22 +127,55 @@ async def _serve(
             stub.platform.injection.add(fault)
         click.echo(f"ota-sim platform stub ({stub.broker_name} broker)")
         click.echo(f"  HTTP  {stub.http_url}  (operator API: {stub.http_url}/openapi.json)")
-        if stub.http_address[0] in ANY_ADDRESS:
-            click.echo("        devices at every address of this machine, the operator on this machine only")
-        click.echo(f"  MQTT  {stub.mqtt_address[0]}:{stub.mqtt_address[1]}")
+        _show_reach(stub.http_address, "http://", "; the operator on this machine only")
+        click.echo(f"  MQTT  {spell(_local(stub.mqtt_address))}")
+        _show_reach(stub.mqtt_address)
         click.echo(
             f"  data  {kept if kept is not None else 'temporary; name a folder with --data to keep it'}"
         )
         _show_mode(stub, strict=strict, faults=faults)
+        if log is not None:
+            click.echo("  log    a line for each call of a device and each MQTT event")
         if demo:
             await _show_demo(stub)
         click.echo("ready; Ctrl-C stops it")
         exit_code = await stop
-        counts = stub.platform.counts()
-        click.echo(f"\nstopping: {counts.connected} devices connected, {counts.commits} commits"
-                   + (f", {counts.failed_commits} failed" if counts.failed_commits else ""))  # fmt: skip
+        click.echo()
+        for line in _sum_up(stub):
+            click.echo(line)
+            if log is not None:
+                log.write("stub", "-", line)
     click.echo("stopped" if kept is None else f"stopped; everything is in {kept}")
     return exit_code
+
+
+def _local(address: tuple[str, int]) -> tuple[str, int]:
+    """Say where a client on this machine connects to."""
+    host, port = address
+    return ANY_ADDRESS.get(host, host), port
+
+
+def _show_reach(address: tuple[str, int], scheme: str = "", more: str = "") -> None:
+    """Say where devices on other machines connect to, when it is listened to everywhere."""
+    host, port = address
+    if host not in ANY_ADDRESS:
+        return
+    outward = outward_host(host)
+    named = "" if outward is None else f"{scheme}{spell((outward, port))}, or port {port} at "
+    click.echo(f"        devices reach it at {named or f'port {port} of '}any address of this machine{more}")
+
+
+def _sum_up(stub: Stub) -> list[str]:
+    """Say what there was, and what is held in memory."""
+    counts = stub.platform.counts()
+    failed = f", {counts.failed_commits} failed" if counts.failed_commits else ""
+    informs = f"{counts.informs_sent} informs sent, {counts.informs_delivered} acknowledged"
+    happened = f"{counts.expired} jobs expired, {counts.faults_struck} injected faults struck"
+    held = f"packages in memory {counts.package_bytes_held:,} of at most {counts.package_bytes_max:,} bytes"
+    return [
+        f"stopping: {counts.connected} devices connected, {counts.commits} commits{failed}",
+        f"  {informs}; {happened}; {held}",
+    ]
 
 
 def _show_mode(stub: Stub, *, strict: bool, faults: Sequence[api.InjectFault]) -> None:
@@ -133,7 +204,8 @@ async def _show_demo(stub: Stub) -> None:
     device = devices[0]
     et_s = int(time.time()) + DEMO_TOKEN_S
     token = make_token(device.key, device_resource(device.product_id, device.name), et_s)
-    host, port = stub.mqtt_address
+    host, port = _local(stub.mqtt_address)
+    http, mqtt = spell(_local(stub.http_address)), spell((host, port))
     topic = topic_of(device.product_id, device.name, VERSION)
     click.echo()
     click.echo("show the account:")
@@ -143,14 +215,20 @@ async def _show_demo(stub: Stub) -> None:
         f"  mosquitto_pub -V 311 -h {host} -p {port} -i {device.name} -u {device.product_id} -P '{token}' "
         f'-k 60 -q 1 -t \'{topic}\' -m \'{{"id":"1","version":"1.0","params":{{"f_version":"1.1"}}}}\''
     )
+    click.echo(f"ask for a job as {device.name}, as a device of the current platform does:")
+    check = f"{stub.http_url}/fuse-ota/{device.product_id}/{device.name}/check?type=1&version=1.0"
+    click.echo(f"  curl -s -H 'Authorization: {token}' '{check}'")
     click.echo("let all three be devices, in another terminal:")
-    http = f"{stub.http_address[0]}:{stub.http_address[1]}"
     click.echo(f"  ota-sim devices export --http {http} --account {account.account_id} -o demo.csv")
-    click.echo(f"  ota-sim fleet --devices demo.csv --http {http} --mqtt {host}:{port}")
+    click.echo(f"  ota-sim fleet --devices demo.csv --http {http} --mqtt {mqtt}")
     click.echo("and update them:")
-    ids = ",".join(str(device.device_id) for device in devices)
-    click.echo(f"  ota-sim api --http {http} POST /v1/accounts/{account.account_id}/tasks "
-               f"'{{\"package_id\":{package.package_id},\"device_ids\":[{ids}]}}'")  # fmt: skip
+    order = {
+        "package_id": package.package_id,
+        "device_ids": [device.device_id for device in devices],
+        "expires_after_ms": DAY_MS,
+    }
+    text = msgspec.json.encode(order).decode()
+    click.echo(f"  ota-sim api --http {http} POST /v1/accounts/{account.account_id}/tasks '{text}'")
     click.echo()
 
 

@@ -115,9 +115,11 @@ def _judge_place(document: Document, entry: Entry, action: str, written: set[str
     has_task = action in model.CREATING or isinstance(getattr(value, "of", None), str)
     for name in _OF_A_TASK:
         if name in written and not has_task:
-            document.blame((*path, name), f"{name} is a task's, and this step has none", at_key=True)
+            text = f"{name} is a task's, and this step has none; look with check: {{of: STEP}}"
+            document.blame((*path, name), text, at_key=True)
     if "jobs" in written and action not in _HAVE_JOBS:
-        document.blame((*path, "jobs"), "jobs are a task's, and this step has none", at_key=True)
+        text = "jobs are a task's, and this step has none; look with check: {of: STEP}"
+        document.blame((*path, "jobs"), text, at_key=True)
     if "cards" in written and action != "replace_cards":
         document.blame((*path, "cards"), "cards are counted at a replace_cards step", at_key=True)
 

@@ -10,9 +10,9 @@ from typing import Final
 import msgspec
 
 from platform_stub.protocol.errors import EnvironmentFault, UsageFault
-from platform_stub.protocol.operator import RegisterDevice
 from scenarios import model
 from scenarios.loader.document import make_document
+from scenarios.loader.fleet_file import FleetRows
 from scenarios.loader.meaning import judge
 from scenarios.loader.mistakes import Mark, Mistake, ScenarioFault, listing, nearest
 from scenarios.loader.plays import make_plays
@@ -123,14 +123,12 @@ def load_bytes(data: bytes, name: str, folder: Path) -> list[Play]:
     return make_plays(msgspec.convert(reading.value, model.Scenario), name, rows)
 
 
-def _judge(
-    reading: Reading, name: str, folder: Path, mistakes: list[Mistake]
-) -> dict[str, tuple[RegisterDevice, ...]]:
+def _judge(reading: Reading, name: str, folder: Path, mistakes: list[Mistake]) -> dict[str, FleetRows]:
     found = objections(reading.value, scenario_schema)
     document = make_document(name, reading, (objection.path for objection in found))
     for objection in found:
         document.blame(objection.path, objection.text, at_key=objection.at_key)
-    rows: dict[str, tuple[RegisterDevice, ...]] = {}
+    rows: dict[str, FleetRows] = {}
     if isinstance(reading.value, dict):
         rows = judge(document, folder)
     mistakes += document.mistakes

@@ -1,4 +1,4 @@
-"""A fleet's CSV file to devices; each mistake with its line and column name."""
+"""A fleet's CSV file to devices and what they speak; each mistake with its line and column name."""
 
 import csv
 import io
@@ -13,25 +13,46 @@ from platform_stub.protocol.operator import RegisterDevice
 from platform_stub.protocol.token import decode_key
 from scenarios.loader.mistakes import Mark, Mistake, listing, nearest, shown
 from scenarios.loader.shape import objections
-from scenarios.model import CsvDevice
+from scenarios.model import CsvDevice, Fleet
+from scenarios.play import Flow, Habits
 
 SIZE_MAX_BYTES: Final = 256 * 2**20
 _COLUMNS: Final = tuple(field.name for field in msgspec.structs.fields(CsvDevice))
-# What a fleet's export has besides: the platform gives the first two anew, the fleet says what its devices speak.
-_PASSED_OVER: Final = frozenset({"device_id", "product_id", "flow", "product_key"})
+# What an export has besides: the platform gives them anew.
+_PASSED_OVER: Final = frozenset({"device_id", "product_id"})
+_OWN: Final = frozenset({"flow", "product_key", "manufacturer", "model"})
 
 
-def read_fleet_file(path: Path, f_version: str, s_version: str) -> tuple[list[RegisterDevice], list[Mistake]]:
-    """Read the devices of a file; those without a version take the fleet's."""
+class FleetRows(msgspec.Struct, frozen=True, kw_only=True):
+    """A file's devices; `own` are their habits by name, `product_key` is the key of their product, where it is said."""
+
+    devices: tuple[RegisterDevice, ...] = ()
+    own: dict[str, Habits] = {}
+    product_key: str = ""
+
+    def flows(self) -> set[Flow]:
+        """Give what they speak."""
+        return {habits.flow for habits in self.own.values()}
+
+
+def read_fleet_file(path: Path, fleet: Fleet) -> tuple[FleetRows, list[Mistake]]:
+    """Read the devices of a file; what a row leaves out is the fleet's."""
     rows, mistakes = _read_rows(path)
     devices: list[RegisterDevice] = []
+    own: dict[str, Habits] = {}
+    key_on: tuple[str, int] = ("", 0)
     first_on: dict[str, int] = {}
+    versions = {"f_version": fleet.f_version, "s_version": fleet.s_version}
     for line, cells in rows:
-        device = _device({"f_version": f_version, "s_version": s_version, **cells})
-        if isinstance(device, str):
-            mistakes += [_mistake(path, line, text) for text in _objections(cells) or [device]]
-        else:
+        device = _device(versions | {name: cell for name, cell in cells.items() if name not in _OWN})
+        wrong = _objections(cells) or (
+            [device] if isinstance(device, str) else _own_faults(cells, fleet, key_on)
+        )
+        mistakes += [_mistake(path, line, text) for text in wrong]
+        if not wrong and not isinstance(device, str):
             devices.append(device)
+            own[device.name] = _habits(cells, fleet)
+            key_on = key_on if key_on[0] else (cells.get("product_key", ""), line)
         name = cells.get("name")
         if name in first_on:
             mistakes.append(_mistake(path, line, f"{name} stands on line {first_on[name]} already"))
@@ -39,7 +60,34 @@ def read_fleet_file(path: Path, f_version: str, s_version: str) -> tuple[list[Re
             first_on.setdefault(name, line)
     if not rows and not mistakes:
         mistakes.append(_mistake(path, 1, "the file names no device"))
-    return devices, mistakes
+    return FleetRows(devices=tuple(devices), own=own, product_key=key_on[0]), mistakes
+
+
+def _habits(cells: dict[str, str], fleet: Fleet) -> Habits:
+    said = {name: getattr(fleet, name) or "" for name in ("manufacturer", "model")}
+    said |= {"flow": fleet.flow} | {name: cells[name] for name in ("flow", *said) if name in cells}
+    return msgspec.convert(said | {"has_product_key": "product_key" in cells}, Habits)
+
+
+def _own_faults(cells: dict[str, str], fleet: Fleet, key_on: tuple[str, int]) -> list[str]:
+    """Say what of a row the run could not honour."""
+    faults = []
+    key, flow = cells.get("product_key", ""), cells.get("flow", fleet.flow)
+    if key and key_on[0] not in {"", key}:
+        faults.append(
+            f"product_key: another one than on line {key_on[1]}, and the devices are of one product"
+        )
+    if key:
+        try:
+            decode_key(key)
+        except UsageFault as fault:
+            faults.append(f"product_key: {fault}")
+    faults += [
+        f"{name}: only devices of flow south say theirs, and this one's is {flow}"
+        for name in ("manufacturer", "model")
+        if name in cells and flow != "south"
+    ]
+    return faults
 
 
 def _device(cells: dict[str, str]) -> RegisterDevice | str:

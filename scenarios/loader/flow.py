@@ -6,7 +6,7 @@ from typing import Any, Final
 from msgspec import UNSET, UnsetType
 
 from platform_stub.protocol.injected import find_mistake
-from scenarios import model, units
+from scenarios import model, terms, units
 from scenarios.loader.document import Document, Entry
 from scenarios.loader.mistakes import Path, listing, nearest
 from scenarios.loader.names import Names
@@ -20,6 +20,9 @@ RETRY_MAX_MS: Final = 86_400_000
 DELAY_MAX_MS: Final = 600_000
 CUT_MAX_BYTES: Final = 2**31
 SPAN_MAX_MS: Final = 100 * 365 * 86_400_000
+
+# What an author writes who means devices that have reported no version.
+_NO_VERSIONS: Final = frozenset({"none", "null"})
 
 # The operator API's names in find_mistake's words, as an author writes them.
 _SPELLED: Final = {"delay_ms": "delay", "cut_at_bytes": "cut_at", "generation": "flow"}
@@ -72,6 +75,7 @@ def _judge_task(document: Document, path: Path, task: model.CreateTask, now_ms: 
     if is_all and task.verification == "first":
         document.blame((*path, "verification"), "a verification is of exactly one device (P15); name it")
     _judge_package(document, path, task.package, task.start_version, task.target)
+    _judge_maker(document, path)
     _judge_versions(document, path, task.start_version, task.start_versions)
     _judge_start(document, path, task, now_ms)
     _judge_spans(document, _spans_of(path, task))
@@ -86,7 +90,20 @@ def _judge_package(
         document.blame((*path, "from"), f"a differential package leads from another version than {target}")
 
 
+def _judge_maker(document: Document, path: Path) -> None:
+    """Hold that a package names both: the platform fills the other one in, with a model that nobody has."""
+    named = [name for name in ("manufacturer", "model") if (*path, name) in document.reading.marks]
+    if len(named) == 1 and (*path, named[0]) not in document.bad:
+        document.blame(
+            (*path, named[0]), "a package is for a manufacturer and a model; name both", at_key=True
+        )
+
+
 def _judge_versions(document: Document, path: Path, start_version: object, texts: Any) -> None:
+    for version in [texts] if isinstance(texts, str) else texts if isinstance(texts, list) else ():
+        if isinstance(version, str) and version.casefold() in _NO_VERSIONS:
+            text = f"{version!r} would be a version; devices that have reported none are {terms.NEVER!r}"
+            document.blame((*path, "start_versions"), text)
     admitted = read_start_versions(texts)
     if isinstance(start_version, str) and admitted is not None and start_version not in admitted:
         text = f"the package is from {start_version}, which start_versions leave out"
@@ -104,7 +121,7 @@ def _judge_start(document: Document, path: Path, task: model.CreateTask, now_ms:
         document.blame((*path, "start_at"), f"there is no moment {task.start_at}")
         return
     if now_ms is not None and at_ms < now_ms:
-        text = f"the clock shows {units.show_moment(now_ms)} by then, so it would start in the past"
+        text = f"the clock shows {units.show_moment_like(now_ms, task.start_at)} by then, so it would start in the past"
         document.blame((*path, "start_at"), text)
 
 
@@ -142,9 +159,8 @@ def _judge_auto_add(document: Document, path: Path, policy: model.AutoAdd) -> No
     if has_step and given:
         text = f"the package is that of step {policy.of}; leave out {' and '.join(given)}"
         document.blame((*path, given[0]), text, at_key=True)
-    missing = [name for name in ("kind", "target") if (*path, name) not in document.reading.marks]
-    if not has_step and missing:
-        document.blame(path, f"name the package: of, a step whose task has it, or {' and '.join(missing)}")
+    if not has_step and not {"kind", "target"} <= set(given):
+        document.blame(path, "name the package by kind and target, or by of, a step whose task has it")
     if policy.off and policy.start_versions is not UNSET:
         text = "a policy that is taken off takes nobody in; leave out off, or start_versions"
         document.blame((*path, "start_versions"), text, at_key=True)

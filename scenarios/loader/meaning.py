@@ -9,32 +9,33 @@ from typing import Any, Final
 
 from msgspec import UNSET, structs
 
-from platform_stub.protocol.operator import RegisterDevice
 from scenarios import model, units
 from scenarios.loader.document import Document, Entry
 from scenarios.loader.expectations import judge_expectations
-from scenarios.loader.fleet_file import read_fleet_file
+from scenarios.loader.fleet_file import FleetRows, read_fleet_file
 from scenarios.loader.flow import SPAN_MAX_MS, judge_flow, judge_product
 from scenarios.loader.mistakes import Path, listing
 from scenarios.loader.names import Names
+from scenarios.loader.targets import judge_target
 from scenarios.selection import SELECTION_WORDS
 
 RULES: Final[Mapping[str, int]] = {"B": 17, "P": 16, "I": 7, "E": 11}
 FEN_MAX: Final = 2**53
 _OF_CONNECTED: Final[Mapping[str, str]] = {
     "fail": "none of their jobs runs",
+    "wait_jobs": "none of their jobs ends",
     "reconnect": "none of them can come back",
 }
 
 
-def judge(document: Document, folder: FilePath) -> dict[str, tuple[RegisterDevice, ...]]:
+def judge(document: Document, folder: FilePath) -> dict[str, FleetRows]:
     """Note every mistake of meaning in the document; answers the devices of fleets that come from files."""
     _judge_covers(document)
     _judge_moments(document)
     _judge_waits(document)
     _judge_money(document)
     rows = _judge_fleets(document, folder)
-    names = Names(document, {name: len(devices) for name, devices in rows.items()})
+    names = Names(document, rows)
     _judge_groups(document, names)
     _judge_steps(document, names)
     return rows
@@ -101,8 +102,9 @@ def merged(base: Any, over: Any) -> Any:
     return structs.replace(base, **changes)
 
 
-def _judge_fleets(document: Document, folder: FilePath) -> dict[str, tuple[RegisterDevice, ...]]:
-    rows: dict[str, tuple[RegisterDevice, ...]] = {}
+def _judge_fleets(document: Document, folder: FilePath) -> dict[str, FleetRows]:
+    rows: dict[str, FleetRows] = {}
+    keys: dict[str, str] = {}
     taken: dict[tuple[str, str], str] = {}
     for name, fleet in document.fleets.items():
         _judge_name(document, ("fleets", name), name)
@@ -110,23 +112,41 @@ def _judge_fleets(document: Document, folder: FilePath) -> dict[str, tuple[Regis
             continue
         judge_product(document, ("fleets", name, "product"), fleet.product)
         written = document.reading.value["fleets"][name]
+        _judge_maker(document, name, fleet, written)
         if ("count" in written) == ("file" in written):
             document.blame(("fleets", name), "a fleet has either a count or a file")
         elif isinstance(fleet.file, str):
-            devices, mistakes = read_fleet_file(folder / fleet.file, fleet.f_version, fleet.s_version)
+            read, mistakes = read_fleet_file(folder / fleet.file, fleet)
             document.mistakes += mistakes
             if mistakes:
                 many = f"{len(mistakes):,} mistakes" if len(mistakes) > 1 else "a mistake"
                 document.blame(("fleets", name, "file"), f"{fleet.file} has {many}")
                 continue
-            rows[name] = tuple(devices)
-            for device in devices:
+            rows[name] = read
+            key = keys.setdefault(fleet.product, read.product_key) if read.product_key else ""
+            if key != read.product_key:
+                text = f"its product_key is another one than that of another fleet of product {fleet.product}"
+                document.blame(("fleets", name, "file"), text)
+            for device in read.devices:
                 other = taken.setdefault((fleet.product, device.name), name)
                 if other != name:
                     text = f"device {device.name} is in fleet {other} of the same product too"
                     document.blame(("fleets", name, "file"), text)
                     break
     return rows
+
+
+def _judge_maker(document: Document, name: str, fleet: model.Fleet, written: Mapping[str, Any]) -> None:
+    """Hold that manufacturer and model are said where there is a field for them: in a check of generation A."""
+    said = [field for field in ("manufacturer", "model") if field in written]
+    path: Path = ("fleets", name, *said[:1])
+    if said and fleet.flow != "south":
+        text = f"only devices of flow south say their {said[0]}; write flow: south, or leave it out"
+        document.blame(path, text, at_key=True)
+    elif said and not fleet.connect:
+        document.blame(
+            path, f"none of them is there to say its {said[0]}; leave it out, or connect", at_key=True
+        )
 
 
 def _judge_name(document: Document, path: Path, name: str) -> None:
@@ -163,6 +183,7 @@ def _judge_steps(document: Document, names: Names) -> None:
         if action is not None:
             _judge_action(document, names, entry, action)
             judge_flow(document, names, entry, action, now_ms)
+            judge_target(document, names, entry)
             now_ms = _judge_clock(document, entry, now_ms)
         judge_expectations(document, names, entry, action)
 
@@ -242,7 +263,7 @@ def _judge_clock(document: Document, entry: Entry, now_ms: int | None) -> int | 
         return None if now_ms is None else now_ms + span_ms
     to_ms = _moment(step.advance_to)
     if to_ms is not None and now_ms is not None and to_ms < now_ms:
-        known = units.show_moment(now_ms)
+        known = units.show_moment_like(now_ms, str(step.advance_to))
         document.blame((*entry.path, "advance_to"), f"the clock shows {known} by then, and is never set back")
     if to_ms is not None:
         return to_ms

@@ -3,22 +3,24 @@
 Sizes are told as far as they can be told before anything has run.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import UNSET
 
 from scenarios import model
 from scenarios.loader.document import Document, Entry
+from scenarios.loader.fleet_file import FleetRows
 from scenarios.loader.mistakes import Path, listing, nearest
+from scenarios.play import Flow
 from scenarios.selection import Selection, SelectionFault, parse_selection, size_of
 
 
 class Names:
     """The names of one document. `before` is the step at which a name is used; None: not at a step."""
 
-    def __init__(self, document: Document, file_sizes: Mapping[str, int]) -> None:
+    def __init__(self, document: Document, rows: Mapping[str, FleetRows]) -> None:
         self._document = document
-        self._file_sizes = file_sizes
+        self._rows = rows
         self._steps: dict[str, Entry] = {}
         self._made: dict[str, Entry] = {}
         for entry in document.steps:
@@ -47,7 +49,8 @@ class Names:
         entry = self._steps.get(step_id)
         if entry is None:
             creating = [name for name, other in self._steps.items() if _creates(other)]
-            hint = nearest(step_id, creating) or f"; tasks are created by {listing(creating)}"
+            known = f"; tasks are created by {listing(creating)}" if creating else ", and none creates a task"
+            hint = nearest(step_id, creating) or known
             self._document.blame(path, f"no step is named {step_id}{hint}")
         elif entry.step is not None and not _creates(entry):
             self._document.blame(path, f"step {step_id} creates no task")
@@ -57,9 +60,16 @@ class Names:
     def judge_fault(self, path: Path, step_id: str, before: int) -> None:
         """Note it when a step is not there, not yet, or injects no fault."""
         entry = self._steps.get(step_id)
-        injecting = [name for name, other in self._steps.items() if _does(other, "inject")]
+        injecting = [
+            name for name, other in self._steps.items() if getattr(other.step, "inject", UNSET) is not UNSET
+        ]
         if entry is None:
-            hint = nearest(step_id, injecting) or f"; faults are injected by {listing(injecting)}"
+            known = (
+                f"; faults are injected by {listing(injecting)}"
+                if injecting
+                else ", and none injects a fault"
+            )
+            hint = nearest(step_id, injecting) or known
             self._document.blame(path, f"no step is named {step_id}{hint}")
         elif not _does(entry, "inject"):
             self._document.blame(path, f"step {step_id} injects no fault")
@@ -109,6 +119,22 @@ class Names:
                 found |= self.fleets_of(self._made_from(selection.base))
             elif selection.base in self._document.groups and not self.is_circular(selection.base):
                 found |= self.fleets_of(self._document.groups[selection.base] or ())
+        return found
+
+    def are_of_fleets(self, texts: Sequence[str]) -> bool:
+        """Whether selections draw on fleets that are known, and not on what became of a task."""
+        selections = self._selections(texts)
+        return bool(self.fleets_of(texts)) and all(each.outcome is None for each in selections)
+
+    def flows_of(self, fleets: Iterable[str]) -> set[Flow] | None:
+        """Give what the devices of fleets speak that are there; None when it can't be told."""
+        found: set[Flow] = set()
+        for name in fleets:
+            fleet = self._document.fleets.get(name)
+            if fleet is None or (fleet.file is not UNSET and name not in self._rows):
+                return None
+            if fleet.connect:
+                found |= self._rows[name].flows() if name in self._rows else {fleet.flow}
         return found
 
     def _selections(self, texts: Sequence[str]) -> list[Selection]:
@@ -163,7 +189,9 @@ class Names:
             fleet = document.fleets[base]
             if fleet is None:
                 return None
-            return fleet.count if fleet.count is not UNSET else self._file_sizes.get(base)
+            if fleet.count is not UNSET:
+                return fleet.count
+            return len(self._rows[base].devices) if base in self._rows else None
         if base in self._made:
             return self.size(self._made_from(base), before)
         if base in document.groups and not self.is_circular(base):

@@ -5,15 +5,13 @@ Whether they can be is judged before, in `scenarios.loader.flow`.
 
 from typing import TypeVar
 
-from msgspec import UNSET, UnsetType
+from msgspec import UnsetType
 
 from platform_stub.protocol import operator as api
 from scenarios import model, play, terms, units
 from scenarios.selection import parse_selection
 
 T = TypeVar("T")
-
-_PER_CENT = 100
 
 
 def or_default(value: T | UnsetType, default: T) -> T:
@@ -87,12 +85,10 @@ def read_retry(retry: model.Retry) -> api.Retry:
 
 
 def read_fault(fault: model.Inject) -> api.InjectFault:
-    """Read an injected fault; whom it is for is told apart, as device IDs are not known yet."""
-    share = 1.0 if fault.share is UNSET else read_share(fault.share)
+    """Read an injected fault; whom it is for is told apart, share included, as device IDs are not known yet."""
     return api.InjectFault(
         call=fault.call,
         generation=fault.flow,
-        share=share,
         times=or_default(fault.times, None),
         delay_ms=_span(fault.delay) or 0,
         status=or_default(fault.status, None),
@@ -103,9 +99,10 @@ def read_fault(fault: model.Inject) -> api.InjectFault:
     )
 
 
-def read_share(text: str) -> float:
-    """Read a share in per cent."""
-    return float(text.rstrip("% ")) / _PER_CENT
+def read_share(text: str) -> int:
+    """Read a share in per cent as thousandths of one."""
+    whole, _, rest = text.rstrip("% ").partition(".")
+    return int(whole) * 1_000 + int(rest.ljust(3, "0"))
 
 
 def _bytes(size: terms.WireSize) -> int:

@@ -6,18 +6,23 @@ from typing import Any, Final
 from msgspec import UNSET, UnsetType, structs
 
 from platform_stub.protocol import operator as api
-from platform_stub.protocol.operator import RegisterDevice
 from scenarios import model, play, terms, units
 from scenarios.loader.expectations import value_for
+from scenarios.loader.fleet_file import FleetRows
 from scenarios.loader.meaning import merged
-from scenarios.loader.orders import or_default, read_auto_add, read_create_task, read_devices, read_fault
+from scenarios.loader.orders import (
+    or_default,
+    read_auto_add,
+    read_create_task,
+    read_devices,
+    read_fault,
+    read_share,
+)
 
 _PRODUCTS: Final = {play.DEFAULT_PRODUCT: model.Product()}
 
 
-def make_plays(
-    scenario: model.Scenario, file: str, rows: Mapping[str, tuple[RegisterDevice, ...]]
-) -> list[play.Play]:
+def make_plays(scenario: model.Scenario, file: str, rows: Mapping[str, FleetRows]) -> list[play.Play]:
     """Make the plays in the order of the variants."""
     variants = scenario.variants or {"": model.Variant()}
     return [_play(scenario, file, rows, name, variant) for name, variant in variants.items()]
@@ -26,7 +31,7 @@ def make_plays(
 def _play(
     scenario: model.Scenario,
     file: str,
-    rows: Mapping[str, tuple[RegisterDevice, ...]],
+    rows: Mapping[str, FleetRows],
     name: str,
     variant: model.Variant,
 ) -> play.Play:
@@ -39,14 +44,22 @@ def _play(
         covers=tuple(scenario.covers),
         needs=tuple(scenario.needs),
         seed=scenario.seed,
+        strict=scenario.strict,
         clock_ms=None if isinstance(scenario.clock, UnsetType) else units.read_moment_ms(scenario.clock),
         policy=_policy(merged(scenario.policy, variant.policy)),
         account=_account(merged(scenario.account, variant.account)),
         products=tuple(
-            play.ProductStart(name=key, product_id=or_default(product.id, None), title=product.title or key)
+            play.ProductStart(
+                name=key,
+                product_id=or_default(product.id, None),
+                title=product.title or key,
+                access_key=_product_key(scenario, rows, key),
+            )
             for key, product in (scenario.products or _PRODUCTS).items()
         ),
-        fleets=tuple(_fleet(key, fleet, rows.get(key, ())) for key, fleet in scenario.fleets.items()),
+        fleets=tuple(
+            _fleet(key, fleet, rows.get(key, FleetRows())) for key, fleet in scenario.fleets.items()
+        ),
         groups={key: read_devices(texts) for key, texts in scenario.groups.items()},
         steps=tuple(_step(step, name, units.read_span_ms(scenario.wait)) for step in scenario.steps),
     )
@@ -76,16 +89,29 @@ def _fen(amount: terms.Amount | UnsetType) -> int:
     return 0 if isinstance(amount, UnsetType) else units.read_fen(str(amount))
 
 
-def _fleet(name: str, fleet: model.Fleet, rows: tuple[RegisterDevice, ...]) -> play.FleetStart:
+def _product_key(scenario: model.Scenario, rows: Mapping[str, FleetRows], product: str) -> str | None:
+    """Give the access key that fleets' files say of a product."""
+    keys = (
+        rows[name].product_key
+        for name, fleet in scenario.fleets.items()
+        if fleet.product == product and name in rows
+    )
+    return next(filter(None, keys), None)
+
+
+def _fleet(name: str, fleet: model.Fleet, rows: FleetRows) -> play.FleetStart:
     return play.FleetStart(
         name=name,
         product=fleet.product,
         connect=fleet.connect,
-        count=len(rows) or or_default(fleet.count, 0),
-        rows=rows,
+        count=len(rows.devices) or or_default(fleet.count, 0),
+        rows=rows.devices,
+        own=rows.own,
         f_version=fleet.f_version,
         s_version=fleet.s_version,
         flow=fleet.flow,
+        manufacturer=or_default(fleet.manufacturer, ""),
+        model=or_default(fleet.model, ""),
     )
 
 
@@ -114,12 +140,16 @@ _READERS: Final[Mapping[str, Callable[[Any], play.Action]]] = {
     "auto_add": read_auto_add,
     "set_webhook": lambda v: play.SetWebhook(passes=v.passes, failing=v.failing, off=v.off),
     "inject": lambda v: play.Inject(
-        devices=() if v.devices is UNSET else read_devices(v.devices), rule=read_fault(v)
+        devices=() if v.devices is UNSET else read_devices(v.devices),
+        rule=read_fault(v),
+        share=None if v.share is UNSET else read_share(v.share),
     ),
     "clear_injected": lambda v: play.ClearInjected(by=or_default(v.by, None)),
     "reconnect": lambda v: play.Reconnect(devices=read_devices(v.devices)),
     "fail": lambda v: play.Fail(devices=read_devices(v.devices), step=v.step, times=v.times),
-    "wait_jobs": lambda v: play.WaitJobs(of=or_default(v.of, None)),
+    "wait_jobs": lambda v: play.WaitJobs(
+        of=or_default(v.of, None), devices=() if v.devices is UNSET else read_devices(v.devices)
+    ),
     "replace_cards": lambda v: play.ReplaceCards(devices=read_devices(v.devices)),
     "terminate": lambda v: play.Terminate(devices=read_devices(v.devices)),
     "create_again": lambda v: play.CreateAgain(devices=read_devices(v.devices), group=v.group),

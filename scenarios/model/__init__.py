@@ -22,6 +22,7 @@ from scenarios.model.actions import (
     Posting,
     Retry,
     SetWebhook,
+    WaitJobs,
 )
 from scenarios.model.expect import (
     Expect,
@@ -70,4 +71,5 @@ __all__ = [
     "SetWebhook",
     "Step",
     "Variant",
+    "WaitJobs",
 ]

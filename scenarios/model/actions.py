@@ -121,6 +121,21 @@ class MaybeOfStep(Written, frozen=True, kw_only=True):
     of: Annotated[StepId, Meta(description="The id of a step that created a task.")] | UnsetType = UNSET
 
 
+class WaitJobs(Written, frozen=True, kw_only=True):
+    """Wait until no job of a device that is there is open; what sleepers have, stays."""
+
+    of: (
+        Annotated[StepId, Meta(description="The step whose task it is about. Default: all that can run.")]
+        | UnsetType
+    ) = UNSET
+    devices: (
+        Annotated[
+            DeviceList, Meta(description="The devices that are waited for. Default: all that are there.")
+        ]
+        | UnsetType
+    ) = UNSET
+
+
 class CancelJobs(Written, frozen=True, kw_only=True):
     """Cancel a task's jobs of some devices."""
 

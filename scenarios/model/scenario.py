@@ -19,6 +19,7 @@ from scenarios.model.actions import (
     OnDevices,
     Posting,
     SetWebhook,
+    WaitJobs,
 )
 from scenarios.model.base import Written
 from scenarios.model.expect import Expect
@@ -47,7 +48,7 @@ class Step(Written, frozen=True, kw_only=True):
     inject: Inject | UnsetType = UNSET
     clear_injected: ClearInjected | UnsetType = UNSET
     fail: Fail | UnsetType = UNSET
-    wait_jobs: Annotated[MaybeOfStep, Meta(description="Wait until no job is open.")] | UnsetType = UNSET
+    wait_jobs: WaitJobs | UnsetType = UNSET
     reconnect: (
         Annotated[
             OnDevices, Meta(description="Let devices go off and come back; they report their versions again.")
@@ -118,6 +119,13 @@ class Scenario(Written, frozen=True, kw_only=True):
         | UnsetType
     ) = UNSET
     wait: Annotated[Span, Meta(description="How long a step's jobs may take. Default: 60s.")] = "60s"
+    strict: Annotated[
+        bool,
+        Meta(
+            description="Where the documentation contradicts itself, the platform takes its narrower reading, and "
+            "holds its rates. Default: false."
+        ),
+    ] = False
     policy: Policy = Policy()
     account: Account = Account()
     variants: Annotated[

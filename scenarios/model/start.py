@@ -7,7 +7,18 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from platform_stub.protocol.messages import CardNumber
 from platform_stub.protocol.operator import Key, ProductKey
 from scenarios.model.base import Written
-from scenarios.terms import DEVICES_MAX, Amount, DeviceName, Flow, Line, Moment, Slug, Tally, Version
+from scenarios.terms import (
+    DEVICES_MAX,
+    Amount,
+    DeviceName,
+    Flow,
+    Line,
+    ModelCode,
+    Moment,
+    Slug,
+    Tally,
+    Version,
+)
 
 
 class Policy(Written, frozen=True, kw_only=True):
@@ -98,7 +109,7 @@ class Fleet(Written, frozen=True, kw_only=True):
             Line,
             Meta(
                 description="A CSV file with a header row, beside the scenario: name, and if wanted key, iccid, imsi, "
-                "f_version, s_version."
+                "f_version, s_version, flow, product_key, manufacturer, model."
             ),
         ]
         | UnsetType
@@ -119,10 +130,20 @@ class Fleet(Written, frozen=True, kw_only=True):
             "Default: mqtt."
         ),
     ] = "mqtt"
+    manufacturer: (
+        Annotated[
+            ModelCode, Meta(description="Their manufacturer, as devices of generation A (south) name theirs.")
+        ]
+        | UnsetType
+    ) = UNSET
+    model: (
+        Annotated[ModelCode, Meta(description="Their model, as devices of generation A (south) name theirs.")]
+        | UnsetType
+    ) = UNSET
 
 
 class CsvDevice(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A row of a fleet's CSV file; one without a version takes the fleet's."""
+    """A row of a fleet's CSV file; what it leaves out is the fleet's."""
 
     name: DeviceName
     key: (
@@ -138,3 +159,15 @@ class CsvDevice(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     imsi: CardNumber | UnsetType = UNSET
     f_version: Version | UnsetType = UNSET
     s_version: Version | UnsetType = UNSET
+    flow: Flow | UnsetType = UNSET
+    product_key: (
+        Annotated[
+            Key,
+            Meta(
+                extra_json_schema={"x-wanted": "an access key: base64, 4 to 128 characters", "x-secret": True}
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    manufacturer: ModelCode | UnsetType = UNSET
+    model: ModelCode | UnsetType = UNSET

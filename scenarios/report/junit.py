@@ -10,7 +10,7 @@ from typing import Final
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from scenarios.results import PlayResult, RunResult, Seen, StepResult
-from scenarios.show.wording import outcome_lines, policy_text
+from scenarios.show.wording import flow_texts, outcome_lines, policy_text
 from scenarios.units import show_fen
 
 # What XML 1.0 can't hold, not even escaped.
@@ -57,7 +57,9 @@ def _properties(play: PlayResult, version: str) -> dict[str, str]:
         "file": play.file,
         "covers": " ".join(play.covers),
         "broker": play.broker,
+        "strict": str(play.strict).lower(),
         "flow": play.flow,
+        **{f"flow.{name}": did for name, did in flow_texts(play).items()},
         "not_checked": "; ".join(play.cannot_check),
         "devices": str(play.devices),
         "connected": str(play.connected),

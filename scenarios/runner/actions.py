@@ -97,16 +97,9 @@ async def _create_again(
         answer = await stage.operator.register(stage.products[product], again)
         if isinstance(answer, Refusal):
             return refused(answer)
-        stage.roster.enlist(
-            action.group,
-            [
-                stage.member(device, product, connect=member.connect, flow=member.flow)
-                for device, member in zip(answer, old, strict=True)
-            ],
-        )
-        made += [
-            Coming(device, member.flow) for device, member in zip(answer, old, strict=True) if member.connect
-        ]
+        members = [m.again(device.device_id) for m, device in zip(old, answer, strict=True)]
+        stage.roster.enlist(action.group, members)
+        made += [Coming(device, m) for device, m in zip(answer, members, strict=True) if m.connect]
     await stage.crew.add(made)
     return Seen(devices=len(device_ids))
 
@@ -119,7 +112,7 @@ async def _move(stage: Stage, _: p.PlayStep, action: p.Move, device_ids: Sequenc
         stage.roster.change(device_id, product=action.to)
         if stage.roster.members[device_id].connect:
             await stage.crew.remove([device_id])
-            await stage.crew.add([Coming(answer, stage.roster.members[device_id].flow)])
+            await stage.crew.add([Coming(answer, stage.roster.members[device_id])])
     return Seen(devices=len(device_ids))
 
 

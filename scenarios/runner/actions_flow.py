@@ -3,6 +3,7 @@
 What it came to is answered; whether that is right is judged elsewhere.
 """
 
+import random
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
@@ -19,8 +20,11 @@ from scenarios.runner.roster import CannotSelect
 from scenarios.runner.stage import Stage
 from scenarios.runner.standing import created, jobs_of, refused
 from scenarios.runner.uploads import upload
+from scenarios.strikes import can_strike
 
 IDLE_S: Final = 30.0
+WHOLE: Final = 100_000
+"""All, as a share."""
 
 
 async def create_task(
@@ -68,9 +72,6 @@ async def keep_task(
     if isinstance(answer, Refusal):
         return refused(answer, len(set(device_ids)))
     stage.tasks[step_id] = answer.task_id
-    stage.starts_ms[step_id] = answer.starts_ms
-    if answer.notification == "webhook":
-        stage.untold.add(step_id)
     if answer.scope == "all":
         await stage.learn(step_id)
     else:
@@ -158,14 +159,28 @@ async def set_webhook(stage: Stage, _: p.PlayStep, action: p.SetWebhook, __: Seq
 
 
 async def inject(stage: Stage, step: p.PlayStep, action: p.Inject, device_ids: Sequence[int]) -> Seen:
-    """Inject a fault."""
+    """Inject a fault, towards a share of the devices when there is one."""
     chosen = list(dict.fromkeys(device_ids)) or None
-    rule = structs.replace(action.rule, device_ids=chosen, seed=stage.play.seed)
+    if action.share is not None:
+        chosen = _drawn(stage, step.id, action, chosen)
+    rule = structs.replace(action.rule, device_ids=chosen)
     answer = await stage.operator.inject(rule)
     if isinstance(answer, Refusal):
         return refused(answer)
     stage.faults[step.id] = answer.fault_id
     return Seen(devices=None if chosen is None else len(chosen))
+
+
+def _drawn(stage: Stage, step_id: str, action: p.Inject, device_ids: list[int] | None) -> list[int]:
+    """Draw exactly the share of those devices that can be struck, and one at least, by the scenario's seed."""
+    members = stage.roster.members
+    here = stage.roster.on_air(members if device_ids is None else device_ids)
+    among = [device_id for device_id in here if can_strike(action.rule, members[device_id].flow)]
+    if not among:
+        raise CannotSelect("none of these devices is there to be struck")
+    assert action.share is not None
+    count = max(1, (len(among) * action.share * 2 + WHOLE) // (2 * WHOLE))
+    return sorted(random.Random(f"{stage.play.seed} {step_id}").sample(among, count))
 
 
 async def clear_injected(stage: Stage, _: p.PlayStep, action: p.ClearInjected, __: Sequence[int]) -> Seen:
@@ -182,8 +197,5 @@ async def reconnect(stage: Stage, _: p.PlayStep, __: p.Reconnect, device_ids: Se
     here = stage.roster.on_air(device_ids)
     known = {device.device_id: device for device in await stage.operator.devices(stage.account_id)}
     await stage.crew.remove(here)
-    await stage.crew.add(Coming(known[d], stage.roster.members[d].flow) for d in here)
-    for step_id in stage.roster.open_steps():
-        if not set(stage.roster.over_mqtt(stage.roster.states[step_id])) - set(here):
-            stage.untold.discard(step_id)  # a device that comes back asks, whoever should have told it
+    await stage.crew.add(Coming(known[d], stage.roster.members[d]) for d in here)
     return Seen(devices=len(here))

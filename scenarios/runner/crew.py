@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
+import msgspec
 from msgspec import structs
 
 from device_sim import Fault, Fleet, FleetError, FleetFailed, FleetSnapshot, Identity, Profile, Target
 from platform_stub.protocol.operator import Device
-from scenarios.play import Flow
 from scenarios.results import FleetFigures
+from scenarios.runner.roster import Member
 
 CONNECT_S: Final = 120.0
 CONNECT_S_PER_DEVICE: Final = 0.02
@@ -22,19 +23,22 @@ POLL_MAX_MS: Final = 2_000
 
 
 class Coming(NamedTuple):
-    """A device that comes, and what it speaks."""
+    """A device that comes: as the platform shows it, and as the play knows it."""
 
     device: Device
-    flow: Flow
+    member: Member
 
 
 class Crew:
-    """A fleet that need not have any device. `now_ms` is account time."""
+    """A fleet that need not have any device. `now_ms` is account time, `signing_key` a product's key for who has it."""
 
-    def __init__(self, target: Target, seed: int, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, target: Target, seed: int, now_ms: Callable[[], int], signing_key: Callable[[Member], str]
+    ) -> None:
         self._target = target
         self._seed = seed
         self._now_ms = now_ms
+        self._signing_key = signing_key
         self._stack = contextlib.AsyncExitStack()
         self._fleet: Fleet | None = None
         self._last: FleetSnapshot | None = None
@@ -54,7 +58,7 @@ class Crew:
 
     async def start(self, devices: Iterable[Coming]) -> None:
         """Let the first devices connect; `ready` waits for them."""
-        identities = [_identity(coming) for coming in devices]
+        identities = [self._identity(coming) for coming in devices]
         if identities:
             profile = _profile(len(identities))
             fleet = Fleet(self._target, identities, seed=self._seed, profile=profile, now_ms=self._now_ms)
@@ -95,7 +99,7 @@ class Crew:
         if self._fleet is None:
             await self.start(devices)
         elif devices:
-            self._fleet.add(_identity(coming) for coming in devices)
+            self._fleet.add(self._identity(coming) for coming in devices)
         await self.ready()
 
     async def remove(self, device_ids: Iterable[int]) -> None:
@@ -130,14 +134,18 @@ class Crew:
     def figures(self) -> FleetFigures | None:
         """Sum up what the devices did."""
         snapshot = self.snapshot()
-        if snapshot is None:
-            return None
-        return FleetFigures(**{name: getattr(snapshot, name) for name in FleetFigures.__struct_fields__})
+        return None if snapshot is None else msgspec.convert(snapshot, FleetFigures, from_attributes=True)
 
-
-def _identity(coming: Coming) -> Identity:
-    """Make a device of what the platform knows of it, and of what it speaks."""
-    return structs.replace(Identity.of(coming.device), flow=coming.flow)
+    def _identity(self, coming: Coming) -> Identity:
+        """Make a device of what the platform knows of it, and of what it does not."""
+        member = coming.member
+        return structs.replace(
+            Identity.of(coming.device),
+            flow=member.flow,
+            product_key=self._signing_key(member),
+            manufacturer=member.manufacturer,
+            model=member.model,
+        )
 
 
 def _profile(count: int) -> Profile:

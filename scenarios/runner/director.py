@@ -15,7 +15,8 @@ from device_sim import FleetError, FleetFailed
 from scenarios import play as p
 from scenarios.results import Difference, Seen, StepResult, not_played
 from scenarios.runner.actions import perform
-from scenarios.runner.compare import compare, compare_prediction
+from scenarios.runner.awaited import Awaited, awaited_by, shown_of
+from scenarios.runner.compare import compare, compare_prediction, compare_task
 from scenarios.runner.events import Listener, StepEnded
 from scenarios.runner.look import look
 from scenarios.runner.observe import POLL_S, observe
@@ -36,6 +37,7 @@ class _Done:
     predicted: Seen | None
     note: str = ""
     is_stuck: bool = False
+    differences: Sequence[Difference] = ()  # of other steps' tasks
 
 
 class Director:
@@ -70,54 +72,117 @@ class Director:
                 return
 
     async def _do(self, step: p.PlayStep) -> _Done:
-        stage, roster = self._stage, self._stage.roster
+        stage, roster, tasks = self._stage, self._stage.roster, self._paper.tasks
+        before, opened = tasks.all_running(stage.now_ms()), tasks.open_steps()
         try:
             device_ids = roster.select(getattr(step.action, "devices", ()))
             self._hold_task(step)
             listed_before = {name: len(ids) for name, ids in roster.listed.items()}
             ended = stage.crew.jobs_ended
-            seen = await perform(stage, step, device_ids)
+            seen, note = await self._perform(step, device_ids, ended)
         except FleetFailed:
             raise
         except (CannotSelect, FleetError) as exc:
             return _Done(Seen(outcome="not done"), None, note=str(exc))
+        if note:
+            return _Done(seen, None, note=note, is_stuck=True)
         after = await stage.standing()
         await self._learn(step)
-        predicted = self._predict(step, device_ids, after.now_ms, listed_before)
-        done = _Done(seen, predicted)
-        waiting = self._to_wait_for(step, seen, after.now_ms)
-        if waiting:
-            limit_ms = step.wait_ms if step.wait_ms is not None else WAIT_ALL_MS
-            done.note = await settle(stage, step, waiting, limit_ms, ended)
-            done.is_stuck = bool(done.note)
-            after = await stage.standing()
-            self._paper.tasks.settle(waiting, after.now_ms, roster.states)
-            if len(waiting) == 1 or step.id in waiting:
-                await self._count_jobs(done, step.id if step.id in waiting else waiting[0], after.now_ms)
-        if self._paper.auto_adds.is_used and predicted is not None and not done.is_stuck:
-            await self._take_in(done, step)
-            after = await stage.standing()
-        self._complete(done, after)
+        done = _Done(seen, self._predict(step, device_ids, after.now_ms, listed_before))
+        awaited = self._awaited(step, before, after.now_ms, device_ids)
+        done.note = await self._settle(step, awaited, ended)
+        done.is_stuck = bool(done.note)
+        own = step.id if step.id in stage.tasks else getattr(step.action, "of", None)
+        if (shown := shown_of(awaited, own)) is not None:
+            await self._count_jobs(done, shown)
+        if done.predicted is not None and not done.is_stuck:
+            if self._paper.auto_adds.is_used:
+                await self._take_in(done, step)
+            done.differences = await self._compare_tasks(done, {*opened, *tasks.open_steps()}, own)
+        self._complete(done, await stage.standing())
         return done
 
+    async def _perform(self, step: p.PlayStep, device_ids: Sequence[int], ended: int) -> tuple[Seen, str]:
+        """Do a step; the text says why it could not be done to its end."""
+        if step.wait_ms is None or not isinstance(step.action, p.Advance | p.AdvanceTo):
+            return await perform(self._stage, step, device_ids), ""
+        return await self._move_clock(step, step.action, ended)
+
+    async def _move_clock(
+        self, step: p.PlayStep, action: p.Advance | p.AdvanceTo, ended: int
+    ) -> tuple[Seen, str]:
+        """Move the clock once devices have done what they may, with a stop at each start on the way."""
+        stage, tasks = self._stage, self._paper.tasks
+        note = await self._settle(step, tasks.all_running(stage.now_ms()), ended)
+        now_ms = stage.now_ms()
+        to_ms = action.at_ms if isinstance(action, p.AdvanceTo) else now_ms + action.span_ms
+        stops = tasks.starts(self._before.now_ms, to_ms)
+        for at_ms in stops:
+            if note:
+                break
+            if at_ms > stage.now_ms():
+                await perform(stage, structs.replace(step, action=p.AdvanceTo(at_ms=at_ms)), ())
+            tasks.pass_time(stage.now_ms())
+            note = await self._settle(step, tasks.all_running(stage.now_ms()), ended)
+            if self._paper.auto_adds.is_used:
+                await self._follow_auto_adds(step)
+        if note:
+            return Seen(outcome="not done"), note
+        if not stops:
+            return await perform(stage, step, ()), ""
+        if to_ms <= stage.now_ms():
+            return Seen(), ""
+        return await perform(stage, structs.replace(step, action=p.AdvanceTo(at_ms=to_ms)), ()), ""
+
+    async def _settle(self, step: p.PlayStep, awaited: Awaited, ended: int) -> str:
+        """Wait for devices, and enter in the book how their jobs ended; answers what is missing."""
+        if not awaited:
+            return ""
+        stage = self._stage
+        limit_ms = step.wait_ms if step.wait_ms is not None else WAIT_ALL_MS
+        note = await settle(stage, step, awaited, limit_ms, ended)
+        self._paper.tasks.settle(awaited, stage.now_ms(), stage.roster.states)
+        return note
+
+    def _awaited(self, step: p.PlayStep, before: Awaited, now_ms: int, device_ids: Sequence[int]) -> Awaited:
+        """Give whose jobs must end before the next step."""
+        stage, tasks = self._stage, self._paper.tasks
+        awaited = awaited_by(tasks, step, before, now_ms, device_ids)
+        of = getattr(step.action, "of", None)
+        is_missing = step.id in stage.tasks and step.id not in tasks.created  # the book refuses it
+        if is_missing and step.wait_ms is not None:
+            return {**awaited, step.id: stage.roster.on_air(stage.roster.states[step.id])}
+        if isinstance(step.action, p.WaitJobs) and of is not None and of not in tasks.created:
+            return {of: stage.roster.on_air(stage.roster.states[of])}
+        return awaited
+
+    async def _compare_tasks(self, done: _Done, step_ids: set[str], own: str | None) -> list[Difference]:
+        """Hold how tasks stand against the book, except those that devices run while nobody waits."""
+        stage, tasks = self._stage, self._paper.tasks
+        now_ms = stage.now_ms()
+        tasks.pass_time(now_ms)
+        told = own if done.predicted is not None and done.predicted.jobs is not None else None
+        differences: list[Difference] = []
+        for step_id in sorted((step_ids - {told}) & stage.tasks.keys()):
+            if tasks.is_known(step_id, now_ms):
+                task = await stage.task(step_id)
+                seen = Seen(jobs=jobs_of(task), task_state=task.state)
+                differences += compare_task(step_id, tasks.with_jobs(Seen(), step_id, now_ms), seen)
+        return differences
+
     async def _learn(self, step: p.PlayStep) -> None:
-        """Learn where open jobs stand after the clock has moved: some have run out of time."""
-        if isinstance(step.action, p.Advance | p.AdvanceTo):
-            for step_id in self._stage.roster.open_steps():
-                await self._stage.learn(step_id)
+        """Learn where open jobs stand that nobody waits for, and all after the clock has moved."""
+        stage, tasks = self._stage, self._paper.tasks
+        moves = isinstance(step.action, p.Advance | p.AdvanceTo)
+        step_ids = stage.roster.open_steps() if moves else tasks.unattended(stage.now_ms())
+        for step_id in step_ids:
+            if step_id in stage.tasks:
+                await stage.learn(step_id)
 
     async def _take_in(self, done: _Done, step: p.PlayStep) -> None:
-        """Follow what auto-add policies take in, until nobody is wanting and all jobs have ended."""
+        """Follow what auto-add policies take in, and count it."""
         stage, auto_adds = self._stage, self._paper.auto_adds
-        deadline = time.monotonic() + (WAIT_ALL_MS if step.wait_ms is None else step.wait_ms) / 1_000
-        while True:
-            await stage.learn_auto_added()
-            auto_adds.learn(stage.auto_added, stage.now_ms())
-            still = auto_adds.outstanding(stage.now_ms())
-            is_over = not still and all(taken.has_ended for taken in stage.auto_added.values())
-            if is_over or time.monotonic() >= deadline:
-                break
-            await asyncio.sleep(POLL_S)
+        still = await self._follow_auto_adds(step)
         auto_adds.asked.clear()
         predicted = auto_adds.counts(stage.auto_added)
         if still:
@@ -126,6 +191,19 @@ class Director:
         done.seen = structs.replace(done.seen, auto_added=dict(counts))
         if done.predicted is not None:
             done.predicted = structs.replace(done.predicted, auto_added=predicted)
+
+    async def _follow_auto_adds(self, step: p.PlayStep) -> int:
+        """Wait until all are taken in that must be and their jobs have ended; answers how many are wanting."""
+        stage, auto_adds = self._stage, self._paper.auto_adds
+        deadline = time.monotonic() + (WAIT_ALL_MS if step.wait_ms is None else step.wait_ms) / 1_000
+        while True:
+            await stage.learn_auto_added()
+            auto_adds.learn(stage.auto_added, stage.now_ms())
+            still = auto_adds.outstanding(stage.now_ms())
+            is_over = not still and all(taken.has_ended for taken in stage.auto_added.values())
+            if is_over or time.monotonic() >= deadline:
+                return still
+            await asyncio.sleep(POLL_S)
 
     def _hold_task(self, step: p.PlayStep) -> None:
         """Refuse a step about a task that was never created."""
@@ -142,50 +220,17 @@ class Director:
             new_ids = roster.listed.get(step.action.group, [])[listed_before.get(step.action.group, 0) :]
             made = [roster.members[device_id] for device_id in new_ids]
         of = getattr(step.action, "of", None)
-        asked = [of] if of is not None else []
-        really = {step_id: roster.states[step_id] for step_id in asked if step_id in roster.states}
-        if isinstance(step.action, p.Advance | p.AdvanceTo):
-            really = dict(roster.states)
-        if isinstance(step.action, p.Advance | p.AdvanceTo):
+        moves = isinstance(step.action, p.Advance | p.AdvanceTo)
+        asked = {*self._paper.tasks.unattended(now_ms), *([of] if of is not None else [])}
+        really = {s: states for s, states in roster.states.items() if moves or s in asked}
+        if moves:
             now_ms = self._before.now_ms
         return self._paper.perform(step, device_ids, now_ms, made=made, really=really)
 
-    def _to_wait_for(self, step: p.PlayStep, seen: Seen, now_ms: int) -> list[str]:
-        """Name the steps whose jobs must end before the next step."""
-        stage, action = self._stage, step.action
-        if isinstance(action, p.WaitJobs) and action.of is not None:
-            return [action.of]
-        if isinstance(action, p.WaitJobs):
-            return [step_id for step_id in stage.tasks if self._paper.tasks.can_run(step_id, now_ms)]
-        if seen.outcome == "refused" or step.wait_ms is None:
-            return []
-        match action:
-            case p.CreateTask() | p.RetryTask():
-                begun = [step.id]
-            case p.ResumeTask(of=of):
-                begun = [of]
-            case p.Advance() | p.AdvanceTo():
-                begun = [s for s, at_ms in stage.starts_ms.items() if self._before.now_ms < at_ms <= now_ms]
-            case p.Reconnect():
-                begun = stage.roster.open_steps()
-            case _:
-                begun = []
-        return [step_id for step_id in begun if self._will_end(step_id, now_ms)]
-
-    def _will_end(self, step_id: str, now_ms: int) -> bool:
-        """Whether all devices of a task are there, and may begin with it now."""
-        roster = self._stage.roster
-        is_told = step_id not in self._stage.untold or not roster.over_mqtt(roster.states[step_id])
-        return (
-            is_told
-            and roster.are_connected(roster.states[step_id])
-            and self._paper.tasks.can_run(step_id, now_ms)
-        )
-
-    async def _count_jobs(self, done: _Done, step_id: str, now_ms: int) -> None:
-        task = await self._stage.task(step_id)
+    async def _count_jobs(self, done: _Done, step_id: str) -> None:
+        task, now_ms = await self._stage.task(step_id), self._stage.now_ms()
         done.seen = structs.replace(done.seen, jobs=jobs_of(task), task_state=task.state)
-        if done.predicted is not None:
+        if done.predicted is not None and (done.is_stuck or self._paper.tasks.is_known(step_id, now_ms)):
             done.predicted = self._paper.tasks.with_jobs(done.predicted, step_id, now_ms)
 
     def _complete(self, done: _Done, after: Standing) -> None:
@@ -196,7 +241,13 @@ class Director:
         self._before, self._paper_before, self.fee_fen = after, paper_after, after.fee_fen
 
     async def _judge(self, step: p.PlayStep, done: _Done) -> StepResult:
-        result = structs.replace(not_played(step), verdict="passed", seen=done.seen, note=done.note)
+        result = structs.replace(
+            not_played(step),
+            verdict="passed",
+            seen=done.seen,
+            note=done.note,
+            remark=self._remark(step, done),
+        )
         if self._only is not None and step.id != self._only and not done.is_stuck:
             return structs.replace(result, verdict="unchecked")
         if done.seen.outcome == "not done":
@@ -204,10 +255,19 @@ class Director:
         result = structs.replace(result, seen=await observe(self._stage, step, done.seen))
         differences = [*compare(step.expected, result.seen), *await look(self._stage, step.expected)]
         differences += self._unexpected(differences, done)
+        differences += done.differences
         failed = bool(differences) or done.is_stuck
         return structs.replace(
             result, verdict="failed" if failed else "passed", differences=tuple(differences)
         )
+
+    def _remark(self, step: p.PlayStep, done: _Done) -> str:
+        """Say whose jobs the book does not know of: devices do them while nobody waits."""
+        own = step.id if step.id in self._stage.tasks else getattr(step.action, "of", None)
+        if own is None or done.predicted is None or done.seen.jobs is None or done.predicted.jobs is not None:
+            return ""
+        now_ms = self._stage.now_ms()
+        return "" if self._paper.tasks.is_known(own, now_ms) else f"not predicted: the jobs of {own}"
 
     def _unexpected(self, known: list[Difference], done: _Done) -> Iterator[Difference]:
         """Give what the book says otherwise, unless an expectation has said it already."""

@@ -39,7 +39,6 @@ class Paper:
         self.tasks = PaperTasks(play, self._book, self.roster, shelf)
         self.auto_adds = AutoAdds(self._book, shelf, self.roster)
         self._offset_ms = 0
-        self._last_id = 0
         self._is_subscribed = play.account.subscribe
 
     def set_up(self, enlisted: Mapping[str, Iterable[Member]] | None = None) -> None:
@@ -109,21 +108,8 @@ class Paper:
                 self.roster.licensed[device_id] = right.source.value
 
     def _make_up(self, fleet: p.FleetStart) -> list[Member]:
-        return [
-            self._new_member(
-                name=device.name,
-                product=fleet.product,
-                f_version=device.f_version,
-                s_version=device.s_version,
-                connect=fleet.connect,
-                flow=fleet.flow,
-            )
-            for device in p.devices_of(fleet)
-        ]
-
-    def _new_member(self, **facts: Any) -> Member:
-        self._last_id += 1
-        return Member(device_id=self._last_id, **facts)
+        devices = enumerate(p.devices_of(fleet), start=len(self.roster.members) + 1)
+        return [Member.of_fleet(fleet, device_id, device) for device_id, device in devices]
 
     def _enlist(self, group: str, members: Iterable[Member]) -> None:
         listed = list(members)
@@ -131,20 +117,23 @@ class Paper:
         for (f_version, s_version), same in groupby(listed, lambda m: (m.f_version, m.s_version)):
             ids = [member.device_id for member in same]
             self._book.register(ACCOUNT, ids, f_version, s_version)
-            self._last_id = max(self._last_id, *ids)
 
-    def _reconnect(self, _: p.PlayStep, __: object, device_ids: Sequence[int], ___: int) -> Seen:
+    def _came_back(self, device_ids: Sequence[int], now_ms: int) -> None:
+        self.auto_adds.came_back(device_ids)
+        self.tasks.came_back(device_ids, now_ms)
+
+    def _reconnect(self, _: p.PlayStep, __: object, device_ids: Sequence[int], now_ms: int) -> Seen:
         here = self.roster.on_air(device_ids)
-        self.auto_adds.came_back(here)
+        self._came_back(here, now_ms)
         return Seen(devices=len(here))
 
     def _nothing(self, *_: object) -> Seen:
         return Seen()
 
-    def _replace_cards(self, _: p.PlayStep, __: object, device_ids: Sequence[int], ___: int) -> Seen:
+    def _replace_cards(self, _: p.PlayStep, __: object, device_ids: Sequence[int], now_ms: int) -> Seen:
         if any(self.roster.members[device_id].terminated for device_id in device_ids):
             return Seen(outcome="refused", reason=ErrorCode.CONFLICT.value)
-        self.auto_adds.came_back(self.roster.over_mqtt(device_ids))
+        self._came_back(self.roster.over_mqtt(device_ids), now_ms)
         return Seen(devices=len(set(device_ids)), cards=len(set(device_ids)))  # B9: nothing else changes
 
     def _terminate(self, _: p.PlayStep, __: object, device_ids: Sequence[int], ___: int) -> Seen:
@@ -166,29 +155,19 @@ class Paper:
         if any((member.product, member.name) in living for member in old):
             return Seen(outcome="refused", reason=ErrorCode.CONFLICT.value)
         if made is None:
-            made = [
-                self._new_member(
-                    name=m.name,
-                    product=m.product,
-                    f_version=m.f_version,
-                    s_version=m.s_version,
-                    connect=m.connect,
-                    flow=m.flow,
-                )
-                for m in old
-            ]
+            made = [m.again(at) for at, m in enumerate(old, start=len(self.roster.members) + 1)]
         self._enlist(action.group, made)
         self.auto_adds.came_back(member.device_id for member in made)
         return Seen(devices=len(device_ids))
 
-    def _move(self, _: p.PlayStep, action: p.Move, device_ids: Sequence[int], __: int) -> Seen:
+    def _move(self, _: p.PlayStep, action: p.Move, device_ids: Sequence[int], now_ms: int) -> Seen:
         for device_id in dict.fromkeys(device_ids):
             member = self.roster.members[device_id]
             taken = member.product != action.to and (action.to, member.name) in self._living()
             if member.terminated or taken:
                 return Seen(outcome="refused", reason=ErrorCode.CONFLICT.value)
             self.roster.change(device_id, product=action.to)
-            self.auto_adds.came_back([device_id])
+            self._came_back([device_id], now_ms)
         return Seen(devices=len(device_ids))
 
     def _account(self, _: p.PlayStep, action: Any, __: Sequence[int], now_ms: int) -> Seen:

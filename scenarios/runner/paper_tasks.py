@@ -5,7 +5,7 @@ that are there really ended is told to it in a run. `now_ms` is the account's cl
 """
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
@@ -22,6 +22,7 @@ from scenarios.runner.predicted import plain, seen_of
 from scenarios.runner.roster import Roster
 from scenarios.runner.shelf import Package, Shelf
 from scenarios.runner.taken_in import ACCOUNT
+from scenarios.strikes import can_strike
 
 OPEN: Final = "pending"
 """How an open job stands on paper."""
@@ -45,11 +46,16 @@ class _Task:
 
 
 class PaperTasks:
-    """The tasks of one play. `created` has them by step; `was_troubled` is whether a fault was ever injected."""
+    """The tasks of one play. `created` has them by step.
+
+    What comes of devices that an injected fault may strike is not on paper. A run says how they fared; a play on paper
+    alone leaves in `doubts` the steps whose jobs it can't tell, and is `lost` where more than that follows from it.
+    """
 
     def __init__(self, play: p.Play, book: Book, roster: Roster, shelf: Shelf) -> None:
         self.created: dict[str, _Task] = {}
-        self.was_troubled = False
+        self.doubts: set[str] = set()
+        self.is_lost = False
         self.book = book
         self.roster = roster
         self.shelf = shelf
@@ -57,8 +63,14 @@ class PaperTasks:
         self._has_webhook = False
         self._faults: dict[int, int] = {}
         self._told: set[tuple[str, int]] = set()
-        self._injected: set[str] = set()
+        self._injected: dict[
+            str, set[int] | None
+        ] = {}  # by step: whom the fault may strike, None: whoever comes
+        self._maybe: dict[tuple[int, UpdateKind], str] = {}  # the version that a device may have by now
         self._begun: set[str] = set()  # steps whose jobs devices could begin with
+        self._untold: set[tuple[str, int]] = (
+            set()
+        )  # by step: devices that are told of nothing unless they ask
 
     def perform(self, step: p.PlayStep, device_ids: Sequence[int], now_ms: int) -> Seen | None:
         """Say what a step of PERFORMED must answer; None when it is about something that is not on paper."""
@@ -69,26 +81,67 @@ class PaperTasks:
         for step_id in self.created:
             self._may_run(step_id, now_ms)
 
+    def running(self, step_id: str, now_ms: int) -> list[int]:
+        """Give the devices that do their job of a step's task now, or have done it: they are there, and may (P10)."""
+        task = self.created.get(step_id)
+        if task is None or not self.book.may_run(task.number, now_ms):
+            return []
+        return [device_id for device_id in self.there(step_id) if (step_id, device_id) not in self._untold]
+
+    def there(self, step_id: str) -> list[int]:
+        """Give the devices that are there and have an open job of a step's task, whether they may do it or not."""
+        states = self.roster.states[step_id] if step_id in self.created else {}
+        return self.roster.on_air(device_id for device_id, state in states.items() if state == OPEN)
+
+    def all_running(self, now_ms: int) -> dict[str, list[int]]:
+        """Give the same for all steps that have such devices."""
+        found = {step_id: self.running(step_id, now_ms) for step_id in self.created}
+        return {step_id: device_ids for step_id, device_ids in found.items() if device_ids}
+
+    def starts(self, after_ms: int, until_ms: int) -> list[int]:
+        """Give the moments in between, in order, at which devices that are there begin with a task."""
+        moments = {
+            at_ms
+            for step_id, task in self.created.items()
+            if after_ms < (at_ms := self.book.starts_ms(task.number)) <= until_ms
+            and self.running(step_id, at_ms)
+        }
+        return sorted(moments)
+
+    def came_back(self, device_ids: Iterable[int], now_ms: int) -> None:
+        """Note devices that report their versions now: they are told of what they may begin with."""
+        back = set(device_ids)
+        self._untold = {
+            (step_id, device_id)
+            for step_id, device_id in self._untold
+            if device_id not in back or not self.book.may_run(self.created[step_id].number, now_ms)
+        }
+
     def settle(
-        self, step_ids: Iterable[str], now_ms: int, really: Mapping[str, Mapping[int, str]] | None = None
+        self,
+        awaited: Mapping[str, Collection[int]],
+        now_ms: int,
+        really: Mapping[str, Mapping[int, str]] | None = None,
     ) -> None:
-        """Let the jobs that can run end: as planned, or as they `really` did, by step and device."""
-        for step_id in step_ids:
+        """Let the jobs of devices end that were waited for, by step: as planned, or as they `really` did."""
+        for step_id, device_ids in awaited.items():
             task = self.created.get(step_id)
-            if task is None or not self.book.may_run(task.number, now_ms):  # P10
+            if task is None:
                 continue
-            states = self.roster.states[step_id]
-            for device_id, state in states.items():
-                if state != OPEN or not self.roster.members[device_id].connect:
+            states, wanted = self.roster.states[step_id], set(device_ids)
+            for device_id in self.running(step_id, now_ms):
+                if device_id not in wanted:
                     continue
-                if really is None or not self.is_troubled:
-                    states[device_id] = self._planned_end(device_id)
+                if not self._is_troubled(device_id):
+                    states[device_id] = self._planned_end(device_id, task.package)
+                elif really is None:
+                    self._doubt(step_id, device_id, task.package)
             ends = states if really is None else really.get(step_id, states)
             self.end_jobs(step_id, ends, now_ms)
 
     def jobs(self, step_id: str) -> dict[str, int] | None:
         """Count the jobs of a step's task as they must stand."""
-        if step_id not in self.created:
+        if step_id not in self.created or step_id in self.doubts:
             return None
         return dict(Counter(self.roster.states[step_id].values()))
 
@@ -101,14 +154,19 @@ class PaperTasks:
         task = self.created.get(step_id)
         return None if task is None else self.book.task_state(task.number, now_ms)
 
-    def task_steps(self) -> list[str]:
-        """Name the steps that have created a task."""
-        return list(self.created)
+    def open_steps(self) -> list[str]:
+        """Name the steps whose task has an open job."""
+        return [step_id for step_id in self.created if OPEN in self.roster.states[step_id].values()]
 
-    def can_run(self, step_id: str, now_ms: int) -> bool:
-        """Whether devices may begin with a step's task now: it has started, and is not paused."""
-        task = self.created.get(step_id)
-        return task is None or self.book.task_state(task.number, now_ms) not in {"paused", "not_started"}
+    def is_known(self, step_id: str, now_ms: int) -> bool:
+        """Whether it is on paper how the jobs of a step's task must stand."""
+        if step_id not in self.created or self._may_run(step_id, now_ms):
+            return False
+        return not any((step_id, device_id) in self._untold for device_id in self.there(step_id))
+
+    def unattended(self, now_ms: int) -> list[str]:
+        """Name the steps whose jobs devices do while nobody waits for them: how far they are is not on paper."""
+        return [step_id for step_id in self.created if self._may_run(step_id, now_ms)]
 
     def _create_task(
         self, step: p.PlayStep, action: p.CreateTask, device_ids: Sequence[int], now_ms: int
@@ -122,15 +180,15 @@ class PaperTasks:
         is_first = action.verification == "first"
         if is_first and len(set(device_ids)) != 1:
             return Seen(outcome="refused", reason=ErrorCode.MALFORMED.value)
-        wanted, terms = self._wanted(action, package, device_ids), _terms(action, now_ms)
+        is_pushed = action.notification == "webhook"
+        terms = _terms(action, now_ms, lacks_webhook=is_pushed and not self._has_webhook)
+        wanted = self._wanted(action, package, device_ids, terms)
         # A device of another product is as unknown to this package as one that is not there (P7).
         keys: list[Hashable] = [
             d if self.roster.members[d].product == product else ("foreign", d) for d in wanted
         ]
+        self._lose_track(keys, package, terms)
         is_ready = package.verification != "open" or (is_first and not self._is_being_verified(package))
-        needs_webhook = action.notification == "webhook"
-        if needs_webhook and not self._has_webhook:
-            return self._without_webhook(package, keys, now_ms, terms, is_ready=is_ready)
         prediction = self.book.create_task(
             ACCOUNT,
             keys,
@@ -140,15 +198,15 @@ class PaperTasks:
             package_fault=None if is_ready else ErrorCode.PACKAGE_NOT_VERIFIED,
             terms=terms,
         )
-        return self._keep(
-            step.id, prediction, wanted, package, is_verification=is_first, is_pushed=needs_webhook
-        )
+        return self._keep(step.id, prediction, wanted, package, is_verification=is_first, is_pushed=is_pushed)
 
-    def _wanted(self, action: p.CreateTask, package: Package, device_ids: Sequence[int]) -> Sequence[int]:
+    def _wanted(
+        self, action: p.CreateTask, package: Package, device_ids: Sequence[int], terms: Terms
+    ) -> Sequence[int]:
         """Give the devices of a task; with scope all, those of the product that may be in it."""
         if action.scope == "chosen":
             return device_ids
-        kind, terms = UpdateKind[action.package.kind], _terms(action, 0)
+        kind = UpdateKind[action.package.kind]
         return [
             device_id
             for device_id, member in self.roster.members.items()
@@ -157,23 +215,6 @@ class PaperTasks:
             and (version := self.book.version(device_id, kind)) != action.package.target
             and terms.admit(version)
         ]
-
-    def _without_webhook(
-        self, package: Package, keys: Sequence[Hashable], now_ms: int, terms: Terms, *, is_ready: bool
-    ) -> Seen:
-        """Give the reason that comes before the missing webhook, or that."""
-        reason = self.book.reason_against(
-            ACCOUNT,
-            keys,
-            UpdateKind[package.facts.kind],
-            now_ms,
-            target=package.facts.target,
-            package_fault=None if is_ready else ErrorCode.PACKAGE_NOT_VERIFIED,
-            terms=terms,
-        )
-        if reason is not None:
-            return seen_of(reason, len(set(keys)))
-        return Seen(outcome="refused", reason=ErrorCode.CONFLICT.value)
 
     def _keep(
         self,
@@ -190,17 +231,19 @@ class PaperTasks:
             self.created[step_id] = _Task(seen, prediction.task, package, is_verification, is_pushed)
             self.roster.states[step_id] = dict.fromkeys(device_ids, OPEN)
             self.roster.packages[step_id] = package.facts
+            if is_pushed:
+                self._untold |= {(step_id, device_id) for device_id in self.roster.over_mqtt(device_ids)}
         return seen
 
     def _retry_task(self, step: p.PlayStep, action: p.RetryTask, _: Sequence[int], now_ms: int) -> Seen:
         old = self.created[action.of]
+        if action.of in self.doubts:
+            self.doubts.add(step.id)  # it costs nothing (B12)
+            return Seen(outcome="created")
         failed = [d for d, state in self.roster.states[action.of].items() if state == "failed"]
-        if failed and old.is_pushed and not self._has_webhook:
-            terms = self.book.retry_terms(old.number)
-            return self._without_webhook(old.package, failed, now_ms, terms, is_ready=True)
         return self._keep(
             step.id,
-            self.book.retry(old.number, now_ms),
+            self.book.retry(old.number, now_ms, lacks_webhook=old.is_pushed and not self._has_webhook),
             failed,
             old.package,
             is_verification=old.is_verification,
@@ -249,8 +292,10 @@ class PaperTasks:
         """Whether jobs of a task may run, or have run, without anybody waiting for them."""
         if self.book.may_run(self.created[step_id].number, now_ms):
             self._begun.add(step_id)
-        states, members = self.roster.states[step_id], self.roster.members
-        return step_id in self._begun and any(s == OPEN and members[d].connect for d, s in states.items())
+        return step_id in self.doubts or (
+            step_id in self._begun
+            and any((step_id, device_id) not in self._untold for device_id in self.there(step_id))
+        )
 
     def _auto_add(self, _: p.PlayStep, action: p.AutoAdd, __: Sequence[int], ___: int) -> Seen | None:
         if action.package_of is not None:
@@ -273,20 +318,41 @@ class PaperTasks:
         self._has_webhook = True
         return Seen()
 
-    @property
-    def is_troubled(self) -> bool:
-        """Whether injected faults are in force: how jobs end then is not on paper."""
-        return bool(self._injected)
+    def _is_troubled(self, device_id: int) -> bool:
+        """Whether an injected fault may strike a device now: how its jobs end then is not on paper."""
+        return any(ids is None or device_id in ids for ids in self._injected.values())
 
-    def _inject(self, step: p.PlayStep, __: object, device_ids: Sequence[int], ___: int) -> Seen:
-        self._injected.add(step.id)
-        self.was_troubled = True
+    def _doubt(self, step_id: str, device_id: int, package: Package) -> None:
+        """Note a job whose end can't be told: taken to have failed, and yet the device may have the target."""
+        self.doubts.add(step_id)
+        self.roster.states[step_id][device_id] = "failed"
+        self._maybe[device_id, UpdateKind[package.facts.kind]] = package.facts.target
+        if self.book.may_free(self.created[step_id].number, device_id):
+            self.is_lost = True
+
+    def _lose_track(self, keys: Sequence[Hashable], package: Package, terms: Terms) -> None:
+        """Note it when a creation depends on versions that can't be told."""
+        kind, target = UpdateKind[package.facts.kind], package.facts.target
+        among = self.roster.members if terms.of_all else keys
+        for device_id in among:
+            maybe = self._maybe.get((device_id, kind))  # type: ignore[arg-type]  # a foreign one has none
+            if maybe is not None:
+                versions = (self.book.version(device_id, kind), maybe)
+                if len({version != target and terms.admit(version) for version in versions}) > 1:
+                    self.is_lost = True
+
+    def _inject(self, step: p.PlayStep, action: p.Inject, device_ids: Sequence[int], ___: int) -> Seen:
+        members = self.roster.members
+        among = device_ids if action.devices else members
+        struck = {d for d in among if can_strike(action.rule, members[d].flow)}
+        self._injected[step.id] = struck if action.devices or action.share is not None else None
         return Seen(devices=len(set(device_ids)) or None)
 
     def _clear_injected(self, _: p.PlayStep, action: p.ClearInjected, __: Sequence[int], ___: int) -> Seen:
         if action.by is not None and action.by not in self._injected:
             return Seen(outcome="refused", reason=ErrorCode.NOT_FOUND.value)
-        self._injected -= {action.by} if action.by is not None else set(self._injected)
+        for step_id in [action.by] if action.by is not None else list(self._injected):
+            del self._injected[step_id]
         return Seen()
 
     def _fail(self, _: p.PlayStep, action: p.Fail, device_ids: Sequence[int], __: int) -> Seen:
@@ -318,7 +384,9 @@ class PaperTasks:
             for step_id, task in self.created.items()
         )
 
-    def _planned_end(self, device_id: int) -> str:
+    def _planned_end(self, device_id: int, package: Package) -> str:
+        if not package.suits(self.roster.members[device_id]):
+            return "failed"
         times = self._faults.get(device_id, 0)
         if times:
             self._faults[device_id] = times - 1
@@ -340,6 +408,7 @@ class PaperTasks:
             if known[device_id] == OPEN:
                 known[device_id] = state
             if state == "success":
+                self._maybe.pop((device_id, task.kind), None)
                 self.book.job_succeeded(device_id, task.kind, now_ms)
                 if task.is_verification:
                     task.package.verification = "passed"
@@ -363,7 +432,7 @@ class PaperTasks:
     PERFORMED: ClassVar = frozenset(_PERFORMERS)
 
 
-def _terms(action: p.CreateTask, now_ms: int) -> Terms:
+def _terms(action: p.CreateTask, now_ms: int, *, lacks_webhook: bool) -> Terms:
     """Spell what a task says besides devices and target in the book's words."""
     starts_ms = now_ms + action.start_in_ms if action.start_in_ms else action.start_at_ms
     return Terms(
@@ -373,4 +442,5 @@ def _terms(action: p.CreateTask, now_ms: int) -> Terms:
         start_versions=action.start_versions,
         must_have_reported=action.verification == "first",
         of_all=action.scope == "all",
+        lacks_webhook=lacks_webhook,
     )

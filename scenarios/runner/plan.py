@@ -7,11 +7,16 @@ from msgspec import structs
 
 from scenarios import play as p
 from scenarios.results import Difference, Seen
+from scenarios.runner.awaited import awaited_by, shown_of
 from scenarios.runner.compare import compare
 from scenarios.runner.paper import Paper
+from scenarios.runner.paper_tasks import PaperTasks
 from scenarios.runner.roster import CannotSelect
 from scenarios.runner.standing import complete
 
+LOST: Final = "not predicted: it follows from how devices fared under an injected fault"
+UNTOLD: Final = "not predicted: the jobs"
+_OF_A_RETRY: Final = frozenset({"outcome", "needed", "available"})
 _UNKNOWN: Final = frozenset({"notices", "deliveries", "pushes", "struck"})
 
 
@@ -23,6 +28,7 @@ class Planned:
     seen: Seen
     differences: tuple[Difference, ...]
     note: str = ""
+    remark: str = ""  # what is not predicted
 
 
 def plan(play: p.Play) -> list[Planned]:
@@ -33,48 +39,62 @@ def plan(play: p.Play) -> list[Planned]:
 
 
 def _plan_step(paper: Paper, step: p.PlayStep) -> Planned:
-    before = paper.standing(paper.now_ms())
+    tasks, before = paper.tasks, paper.standing(paper.now_ms())
+    running = tasks.all_running(paper.now_ms())
+    own: str | None = getattr(step.action, "of", None)
+    if any(
+        each.outcome is not None and each.base in tasks.doubts for each in getattr(step.action, "devices", ())
+    ):
+        tasks.is_lost = True
+    if own in tasks.doubts - tasks.created.keys():
+        return Planned(step, Seen(), (), remark=LOST if tasks.is_lost else f"{UNTOLD} of {own}")
     try:
         device_ids = paper.roster.select(getattr(step.action, "devices", ()))
+        if step.wait_ms is not None and isinstance(step.action, p.Advance | p.AdvanceTo):
+            _stop_at_starts(paper, step.action)
         predicted = paper.perform(step, device_ids, paper.now_ms())
     except CannotSelect as exc:
-        return Planned(step, Seen(outcome="not done"), (), note=str(exc))
+        return Planned(step, Seen(outcome="not done"), (), note="" if tasks.is_lost else str(exc))
     if predicted is None:
-        return Planned(step, Seen(outcome="not done"), (), note="the task that it is about is not created")
-    settled = _to_settle(paper, step, predicted)
-    paper.tasks.settle(settled, paper.now_ms())
-    if len(settled) == 1 and not paper.tasks.is_troubled:
-        predicted = paper.tasks.with_jobs(predicted, settled[0], paper.now_ms())
+        note = "" if tasks.is_lost else "the task that it is about is not created"
+        return Planned(step, Seen(outcome="not done"), (), note=note)
+    awaited = awaited_by(tasks, step, running, paper.now_ms(), device_ids)
+    tasks.settle(awaited, paper.now_ms())
+    own = step.id if step.id in {*tasks.created, *tasks.doubts} else own
+    shown = shown_of(awaited, own) or (step.id if own == step.id else None)
+    if shown is not None and tasks.is_known(shown, paper.now_ms()):
+        predicted = tasks.with_jobs(predicted, shown, paper.now_ms())
     if paper.auto_adds.is_used:
+        tasks.is_lost = tasks.is_lost or bool(tasks.doubts)
         predicted = structs.replace(predicted, auto_added=dict(paper.auto_adds.plan(paper.now_ms())))
     paper.learn_licences()
     seen = complete(predicted, before, paper.standing(paper.now_ms()))
-    if paper.tasks.was_troubled:  # how jobs ended since then, and all that follows from it, is not on paper
-        return Planned(step, seen, ())
-    return Planned(
-        step, seen, tuple(d for d in compare(step.expected, seen) if not _is_unknown(d, step, seen))
+    return _judge(tasks, step, seen, own)
+
+
+def _judge(tasks: PaperTasks, step: p.PlayStep, seen: Seen, own: str | None) -> Planned:
+    """Hold a step's expectations against the prediction, as far as there is one."""
+    if tasks.is_lost:
+        return Planned(step, seen, (), remark=LOST)
+    is_retry = step.id in tasks.doubts - tasks.created.keys()
+    differences = tuple(
+        d
+        for d in compare(step.expected, seen)
+        if not _is_unknown(d, step, seen) and not (is_retry and d.what in _OF_A_RETRY)
     )
+    is_untold = seen.jobs is None and own is not None and seen.outcome != "refused"
+    return Planned(step, seen, differences, remark=f"{UNTOLD} of {own}" if is_untold else "")
 
 
-def _to_settle(paper: Paper, step: p.PlayStep, predicted: Seen) -> list[str]:
-    """Name the steps whose jobs end here."""
-    if isinstance(step.action, p.WaitJobs):
-        return [step.action.of] if step.action.of is not None else paper.tasks.task_steps()
-    if predicted.outcome == "refused" or step.wait_ms is None:
-        return []
-    match step.action:
-        case p.CreateTask() | p.RetryTask():
-            return [step.id]
-        case p.ResumeTask(of=of):
-            return [of]
-        case p.Advance() | p.AdvanceTo() | p.Reconnect():
-            return [
-                step_id
-                for step_id in paper.roster.open_steps()
-                if paper.tasks.can_run(step_id, paper.now_ms())
-            ]
-        case _:
-            return []
+def _stop_at_starts(paper: Paper, action: p.Advance | p.AdvanceTo) -> None:
+    """Let devices do what they may before the clock moves, and at each start on the way."""
+    tasks, now_ms = paper.tasks, paper.now_ms()
+    to_ms = action.at_ms if isinstance(action, p.AdvanceTo) else now_ms + action.span_ms
+    for at_ms in (now_ms, *tasks.starts(now_ms, to_ms)):
+        tasks.pass_time(at_ms)
+        tasks.settle(tasks.all_running(at_ms), at_ms)
+        if paper.auto_adds.is_used:
+            paper.auto_adds.plan(at_ms)
 
 
 def _is_unknown(difference: Difference, step: p.PlayStep, seen: Seen) -> bool:

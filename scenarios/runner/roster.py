@@ -5,9 +5,11 @@ It answers selections. It learns from whoever carries a play out: the real platf
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Self
 
 from platform_stub.protocol.errors import OtaSimError
-from scenarios.play import Devices, Flow, PackageFacts
+from platform_stub.protocol.operator import Device, RegisterDevice
+from scenarios.play import Devices, FleetStart, Flow, PackageFacts
 from scenarios.selection import Outcome, Selection
 
 _STATES: Mapping[Outcome, frozenset[str]] = {
@@ -24,7 +26,10 @@ class CannotSelect(OtaSimError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """A device: its address at the platform, versions at its start, whether it is there, its flow, cards so far."""
+    """A device: its address at the platform, versions at its start, whether it is there, what it speaks, cards so far.
+
+    Manufacturer and model are what it says of itself in flow south; there it may sign with its product's key too.
+    """
 
     device_id: int
     product: str
@@ -33,8 +38,32 @@ class Member:
     f_version: str | None
     s_version: str | None
     flow: Flow = "mqtt"
+    manufacturer: str = ""
+    model: str = ""
+    has_product_key: bool = False
     cards: int = 1
     terminated: bool = False
+
+    @classmethod
+    def of_fleet(cls, fleet: FleetStart, device_id: int, device: Device | RegisterDevice) -> Self:
+        """Make a fleet's device."""
+        habits = fleet.habits_of(device.name)
+        return cls(
+            device_id=device_id,
+            product=fleet.product,
+            name=device.name,
+            connect=fleet.connect,
+            f_version=device.f_version,
+            s_version=device.s_version,
+            flow=habits.flow,
+            manufacturer=habits.manufacturer,
+            model=habits.model,
+            has_product_key=habits.has_product_key,
+        )
+
+    def again(self, device_id: int) -> Self:
+        """Make the device that is created again under this one's name (P12): it is the same thing, and a new device."""
+        return replace(self, device_id=device_id, cards=1, terminated=False)
 
 
 @dataclass(slots=True)
@@ -58,10 +87,6 @@ class Roster:
     def change(self, device_id: int, **changes: object) -> None:
         """Note what changed on a device."""
         self.members[device_id] = replace(self.members[device_id], **changes)  # type: ignore[arg-type]
-
-    def are_connected(self, device_ids: Iterable[int]) -> bool:
-        """Whether all of them are there."""
-        return all(self.members[device_id].connect for device_id in device_ids)
 
     def on_air(self, device_ids: Iterable[int]) -> list[int]:
         """Give those of them that live and are there, each once."""

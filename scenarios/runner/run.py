@@ -57,7 +57,8 @@ class _Run:
         if lacking:
             reason = f"the {self._options.broker} broker can't give {', '.join(lacking)}"
             return self.result("skipped", reason=reason)
-        async with Stub(data=self._folder(), broker=self._options.broker) as stub:  # type: ignore[arg-type]
+        stub = Stub(data=self._folder(), broker=self._options.broker, strict=self.play.strict)  # type: ignore[arg-type]
+        async with stub:
             await self._play(stub)
             audit = await _audit(stub.database)
         passed = audit.ok and not any(step.verdict == "failed" for step in self._results())
@@ -80,7 +81,7 @@ class _Run:
     async def _hands(self, stub: Stub) -> AsyncIterator[tuple[Stage, Crew]]:
         async with HttpOperator(stub.http_url) as operator:
             stage = Stage(self.play, operator, self._listener)
-            async with stage, Crew(stub, self.play.seed, stage.now_ms) as crew:
+            async with stage, Crew(stub, self.play.seed, stage.now_ms, stage.signing_key) as crew:
                 self._crew = crew
                 yield stage, crew
 

@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 
 from msgspec import Struct
 
+from platform_stub.protocol.codes import OTHER_CHIPS
 from scenarios.play import PackageFacts, StartVersions
+from scenarios.runner.roster import Member
 
 
 @dataclass(slots=True)
@@ -24,6 +26,14 @@ class Package:
         if self.facts.start_version not in {None, version}:
             return False
         return self.start_versions is None or version in self.start_versions
+
+    def suits(self, member: Member) -> bool:
+        """Whether a device's check finds its job good: in flow south it says its manufacturer and model (errno 8)."""
+        wanted = (self.facts.manufacturer, self.facts.model)
+        if member.flow != "south" or wanted in OTHER_CHIPS.values():
+            return True
+        said = (member.manufacturer, member.model)
+        return all(not mine or not its or mine == its for mine, its in zip(said, wanted, strict=True))
 
 
 class TakenIn(Struct, frozen=True, kw_only=True):
@@ -54,9 +64,13 @@ class Shelf:
         return (package for package in reversed(self.packages.values()) if package.takes_in)
 
     def find(self, product: str, kind: str, version: str | None) -> Package | None:
-        """Find the package that takes in a device: the newest one."""
+        """Find the package that takes in a device: the newest that admits its version; none when one leads to it."""
         for package in self.taking_in():
             facts = package.facts
-            if (facts.product, facts.kind) == (product, kind) and package.admits(version):
+            if (facts.product, facts.kind) != (product, kind):
+                continue
+            if facts.target == version and package.verification != "open":
+                return None
+            if package.admits(version):
                 return package
         return None

@@ -49,9 +49,7 @@ class Stage:
         self.account_id = 0
         self.crew: Crew
         self.tasks: dict[str, int] = {}
-        self.starts_ms: dict[str, int] = {}
         self.task_packages: dict[str, p.PackageFacts] = {}
-        self.untold: set[str] = set()  # steps whose task devices over MQTT are not told of
         self.faults: dict[str, int] = {}
         self.struck: dict[str, int] = {}
         self.receiver: Receiver | None = None
@@ -60,6 +58,7 @@ class Stage:
         self._offset_ms = 0
         self._journal_at = 0
         self.products: dict[str, str] = {}
+        self._product_keys: dict[str, str] = {}
         self.packages: dict[p.PackageFacts, api.Package] = {}
         self._stack = contextlib.AsyncExitStack()
 
@@ -99,8 +98,12 @@ class Stage:
         if start.post_fen:
             _sure("post", await self.operator.post(self.account_id, start.post_fen, "at the start"))
         for product in self.play.products:
-            made = await self.operator.create_product(self.account_id, product.title, product.product_id)
-            self.products[product.name] = _sure("make a product", made).product_id
+            answer = await self.operator.create_product(
+                self.account_id, product.title, product.product_id, product.access_key
+            )
+            made = _sure("make a product", answer)
+            self.products[product.name] = made.product_id
+            self._product_keys[product.name] = made.access_key
         connecting = [device for fleet in self.play.fleets for device in await self._register(fleet)]
         await self.crew.start(connecting)
         await watch(
@@ -110,13 +113,23 @@ class Stage:
             ),
         )
 
+    def signing_key(self, member: Member) -> str:
+        """Give the product's key that a device signs with instead of its own; empty: it signs with its own.
+
+        The narrower reading of flow south knows no other.
+        """
+        signs = member.flow == "south" and (member.has_product_key or self.play.strict)
+        return self._product_keys[member.product] if signs else ""
+
     async def standing(self) -> Standing:
         """Ask how the account stands, and who has become licensed."""
         for entry in await self.operator.journal(self.account_id, self._journal_at):
             self._journal_at = entry.seq
             if entry.kind == "bound" and entry.device_id is not None and entry.source is not None:
                 self.roster.licensed[entry.device_id] = entry.source
-        return standing_of(await self.operator.account(self.account_id))
+        account = await self.operator.account(self.account_id)
+        self.follow_clock(account.now_ms)
+        return standing_of(account)
 
     async def learn(self, step_id: str) -> None:
         """Learn where each job of a step's task stands."""
@@ -166,14 +179,9 @@ class Stage:
         connecting: list[Coming] = []
         while page := list(itertools.islice(waiting, PAGE)):
             made = _sure("register devices", await self.operator.register(self.products[fleet.product], page))
-            self.roster.enlist(
-                fleet.name,
-                [
-                    self.member(device, fleet.product, connect=fleet.connect, flow=fleet.flow)
-                    for device in made
-                ],
-            )
-            connecting += [Coming(device, fleet.flow) for device in made] if fleet.connect else []
+            members = [Member.of_fleet(fleet, device.device_id, device) for device in made]
+            self.roster.enlist(fleet.name, members)
+            connecting += map(Coming, made, members) if fleet.connect else ()
         return connecting
 
     def with_card(self, device: RegisterDevice, number: int) -> RegisterDevice:
@@ -182,18 +190,6 @@ class Stage:
             return device
         iccid, imsi = card_of(self.play.seed, number, 0)
         return structs.replace(device, iccid=iccid, imsi=imsi)
-
-    def member(self, device: api.Device, product: str, *, connect: bool, flow: p.Flow) -> Member:
-        """Make a roster's entry of a device."""
-        return Member(
-            device_id=device.device_id,
-            product=product,
-            name=device.name,
-            connect=connect,
-            flow=flow,
-            f_version=device.f_version,
-            s_version=device.s_version,
-        )
 
 
 def _sure(what: str, answer: T | Refusal) -> T:

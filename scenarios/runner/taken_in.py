@@ -83,7 +83,9 @@ class AutoAdds:
         for device_id, package in list(self._candidates()):
             if self._join(device_id, package, now_ms):
                 joined = self._joined[-len(self._joined) - 1] = _Joined(device_id, package)
-                self._end(joined, "success", now_ms)
+                self._end(
+                    joined, "success" if package.suits(self.roster.members[device_id]) else "failed", now_ms
+                )
         self.asked.clear()
         return Counter(joined.state for joined in self._joined.values())
 
@@ -102,17 +104,16 @@ class AutoAdds:
             return None
         version = self.book.version(device_id, UpdateKind[kind])
         package = self.shelf.find(self.roster.members[device_id].product, kind, version)
-        if package is None or self._has_failed(device_id, package):
+        if package is None or self._had_job(device_id, package):
             return None
         return package
 
-    def _has_failed(self, device_id: int, package: Package) -> bool:
-        """Whether a package's last job on a device failed or was cancelled: the operator retries that one."""
-        for step_id, states in reversed(self.roster.states.items()):
-            if device_id in states and self.roster.packages.get(step_id) == package.facts:
-                return states[device_id] in {"failed", "cancelled"}
-        mine = [j for j in self._joined.values() if j.device_id == device_id and j.package is package]
-        return bool(mine) and mine[-1].state in {"failed", "cancelled"}
+    def _had_job(self, device_id: int, package: Package) -> bool:
+        """Whether a device has, or had, a job of a package: it is not taken in by it again."""
+        return any(
+            device_id in states and self.roster.packages.get(step_id) == package.facts
+            for step_id, states in self.roster.states.items()
+        ) or any(j.device_id == device_id and j.package is package for j in self._joined.values())
 
     def _join(self, device_id: int, package: Package, now_ms: int) -> bool:
         return self.book.create_task(

@@ -14,6 +14,8 @@ from scenarios.show.wording import (
     VERDICTS,
     counted,
     fleet_text,
+    flow_texts,
+    flows_text,
     jobs_text,
     outcome_lines,
     policy_text,
@@ -33,6 +35,7 @@ _NARROW_HEADS: Final = {
 }
 _TIME_WIDTH: Final = 10
 _NARROW_TIME_WIDTH: Final = 8
+_MINUTE_S: Final = 60
 NARROW: Final = 100
 _TITLE_MIN: Final = 18
 _MARKS: Final = {
@@ -115,16 +118,25 @@ def step_lines(step: StepResult, layout: Layout) -> Iterator[Text]:
         text = ("·" if layout.symbols else "-") if value is None else f"{value:,}"
         asked = "" if name in step.expected else "dim"
         line.append(f"{text:>{width}}", style="bold red" if name in wrong else asked)
-    time = "" if step.verdict in {"not_played", "planned"} else seconds_text(step.seconds)
+    time = _time_text(step.seconds) if step.seconds else ""  # what was not played took none
     line.append(f"{time:>{layout.time_width}}", style="dim")
     yield line
     indent = 7 + layout.id_width
     for below in more:
         yield Text.assemble(" " * indent, below)
+    for part in _wrapped(step.remark, layout.width, indent=indent) if step.remark else ():
+        yield Text(" " * indent + part, style="dim")
     if step.verdict == "failed":
         for said in outcome_lines(step):
             for part in _wrapped(said, layout.width, indent=indent):
                 yield Text(" " * indent + part, style="red")
+
+
+def _time_text(seconds: float) -> str:
+    """Spell a duration so that it fits its column, up to 99 minutes."""
+    if seconds < _MINUTE_S:
+        return seconds_text(seconds)
+    return f"{int(seconds) // _MINUTE_S}m {int(seconds) % _MINUTE_S:02}s"
 
 
 def foot_lines(play: PlayResult, layout: Layout) -> Iterator[Text]:
@@ -142,6 +154,9 @@ def foot_lines(play: PlayResult, layout: Layout) -> Iterator[Text]:
         for finding in audit.findings:
             for part in _wrapped(finding, layout.width, indent=7 + layout.id_width):
                 yield Text(" " * (7 + layout.id_width) + part, style="red")
+    flows = flow_texts(play)
+    for name, did in flows.items() if len(flows) > 1 else ():
+        yield Text(f"{' ' * 5}{set_cell_size(flows_text(name), layout.id_width)}  {did}", style="dim")
     for part in _wrapped(play.reason, layout.width, indent=2) if play.reason else ():
         yield Text(f"  {part}", style="yellow" if play.verdict == "skipped" else "red")
     if play.cannot_check:

@@ -1,11 +1,19 @@
 """Results in words, for the terminal and for reports. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Final
 
 from platform_stub.protocol.operator import Policy
-from scenarios.results import Fact, PlayResult, PlayVerdict, RunResult, StepResult
+from scenarios.results import (
+    Fact,
+    FleetFigures,
+    FlowFigures,
+    PlayResult,
+    PlayVerdict,
+    RunResult,
+    StepResult,
+)
 from scenarios.units import show_fen
 
 _PLATFORM_ZONE: Final = timezone(timedelta(hours=8))
@@ -79,7 +87,8 @@ def setting_text(play: PlayResult, between: str = DOT) -> str:
         devices += f", {play.connected:,} of them over {flows_text(play.flow)}"
     elif play.devices:
         devices += ", none connected"
-    return between.join((devices, f"{play.broker} broker", f"seed {play.seed}"))
+    strict = ("strict",) if play.strict else ()
+    return between.join((devices, f"{play.broker} broker", *strict, f"seed {play.seed}"))
 
 
 def flows_text(flows: str) -> str:
@@ -89,9 +98,14 @@ def flows_text(flows: str) -> str:
 
 
 def jobs_text(step: StepResult) -> str:
-    """Spell the jobs of a step in few words; empty when there are none."""
+    """Spell the jobs of a step in few words, and those that auto-adds have come to; empty when there are none."""
+    added = _states_text(step.seen.auto_added)
+    return ", ".join(filter(None, (_states_text(step.seen.jobs), added and f"auto-added so far: {added}")))
+
+
+def _states_text(jobs: Mapping[str, int] | None) -> str:
     names = {"success": "updated", "failed": "failed", "cancelled": "cancelled"}
-    jobs = step.seen.jobs or {}
+    jobs = jobs or {}
     ended = [f"{jobs[state]:,} {name}" for state, name in names.items() if state in jobs]
     still = sum(count for state, count in jobs.items() if state not in names)
     return ", ".join([*ended, f"{still:,} open"] if still else ended)
@@ -120,13 +134,21 @@ def fleet_text(play: PlayResult) -> str:
     fleet = play.fleet
     if fleet is None:
         return ""
-    parts = [counted(fleet.jobs_succeeded, "update") + " done"]
-    if fleet.jobs_failed:
-        parts.append(f"{fleet.jobs_failed:,} failed")
-    parts.append(f"{size_text(fleet.downloaded_bytes)} downloaded")
+    parts = [_jobs_done(fleet), f"{size_text(fleet.downloaded_bytes)} downloaded"]
     if fleet.reconnects or fleet.connect_failures:
         parts.append(f"{fleet.reconnects + fleet.connect_failures:,} connections lost or refused")
     return ", ".join(parts)
+
+
+def flow_texts(play: PlayResult) -> dict[str, str]:
+    """Say, by flow, how many devices spoke it and what they did."""
+    flows = {} if play.fleet is None else play.fleet.flows
+    return {name: f"{counted(flow.devices, 'device')}, {_jobs_done(flow)}" for name, flow in flows.items()}
+
+
+def _jobs_done(figures: FleetFigures | FlowFigures) -> str:
+    failed = f", {figures.jobs_failed:,} failed" if figures.jobs_failed else ""
+    return f"{counted(figures.jobs_succeeded, 'update')} done{failed}"
 
 
 def steps_text(play: PlayResult) -> str:

@@ -2,11 +2,14 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.end_to_end.conftest import Operator
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
@@ -71,6 +74,48 @@ async def test_the_python_example():
     names = {}
     exec(compile(code, "README.md", "exec"), names)
     await names["test_ten_devices_update"]()
+
+
+def own_device(serve, tmp_path):
+    """The lines of "Point your own device at it" as one script against a stub at any ports; answers its lines."""
+    section = re.search(r"### Point your own device at it\n(.*?)\n### ", README, re.DOTALL).group(1)
+    start, *blocks = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
+    process = serve(*start.split("#")[0].replace(":8080", ":0").replace(":1883", ":0").split()[2:])
+    (host, port), (_, mqtt_port) = process.http_address, process.mqtt_address
+    lines = "".join(blocks).replace("127.0.0.1:8080", f"{host}:{port}").replace("-p 1883", f"-p {mqtt_port}")
+    tool = f"{sys.executable} -m scenarios.cli"
+    lines = lines.replace("ota-sim api", f"{tool} api --compact --http {host}:{port}").replace(
+        "ota-sim token", f"{tool} token"
+    )
+    done = subprocess.run(
+        ["bash", "-e", "-c", re.sub(r"^(curl .*?)( *#.*)?$", r"\1; echo", lines, flags=re.MULTILINE)],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return [line for line in done.stdout.splitlines() if line], process
+
+
+@pytest.mark.skipif(
+    not (shutil.which("curl") and shutil.which("mosquitto_sub")),
+    reason="curl or mosquitto_sub is not installed",
+)
+def test_an_own_device_is_updated_by_the_lines_as_they_stand(serve, tmp_path):
+    answers, process = own_device(serve, tmp_path)
+    inform, south, check, state, downloaded, updated, shown = answers[-7:]
+    assert '"params":{}' in inform
+    assert '"token":"ota_' in south
+    assert '"tid":1,"size":65536' in check
+    assert '"data":{"status":2}' in state
+    assert (tmp_path / "part.bin").read_bytes() == (tmp_path / "fw.bin").read_bytes()[:1024]
+    assert '"code":0' in downloaded
+    assert '"code":0' in updated
+    assert '"f_version":"2.0"' in shown
+    assert Operator(process.http_address)("GET", "/v1/tasks/1")["jobs"]["success"] == 1
 
 
 def test_every_page_that_readme_links_exists():

@@ -47,6 +47,7 @@ def test_every_line_of_the_demo_works_as_printed(serve, tmp_path, monkeypatch):
         f"exec {sys.executable} -m scenarios.cli{fleet.removeprefix('ota-sim')} --until idle",
         env=os.environ | {"PYTHONPATH": str(ROOT)}, shell=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
+    assert '"expires_after_ms":86400000' in update
     created = shell(update)
     assert created.returncode == 0, created.stdout + created.stderr
     operator = Operator(process.http_address)
@@ -60,6 +61,33 @@ def test_the_demos_curl_line_works(serve):
     process = serve(*ANY, "--demo")
     done = shell(line_after(process.lines, "show the account"))
     assert '"name":"demo"' in done.stdout
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+def test_the_demos_check_works(serve, host):
+    process = serve("--http", f"{host}:0", "--mqtt", f"{host}:0", "--demo")
+    update = next(line.strip() for line in process.lines if line.strip().startswith("ota-sim api"))
+    check = line_after(process.lines, "ask for a job")
+    assert '"code":12012' in shell(check).stdout
+    assert shell(update).returncode == 0
+    assert '"target":"2.0"' in shell(check).stdout
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+def test_local_commands_name_this_machine_and_devices_are_told_where(serve, host):
+    process = serve("--http", f"{host}:0", "--mqtt", f"{host}:0", "--demo")
+    http, mqtt = process.http_address, process.mqtt_address
+    assert (http[0], mqtt[0]) == ("127.0.0.1", "127.0.0.1")
+    told = [line for line in process.lines if "devices reach it at" in line]
+    assert not any("0.0.0.0" in line for line in process.lines)
+    if host == "127.0.0.1":
+        assert told == []
+        return
+    for line, (_, port) in zip(told, (http, mqtt), strict=True):
+        assert f"port {port}" in line
+        assert "any address of this machine" in line
+    assert "the operator on this machine only" in told[0]
 
 
 @pytest.mark.skipif(

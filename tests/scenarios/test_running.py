@@ -26,7 +26,8 @@ steps:
   - {id: b, check: {}, expect: {left: 0}}
 """
 STUCK = (
-    TEXT.replace("devices: meters}", "devices: sleepers}")
+    TEXT.replace("steps:", "steps:\n  - {id: deaf, inject: {call: inform, silent: true}}")
+    .replace("devices: meters}", 'devices: "meters[1]"}, wait: none')
     .replace("B: refused", "B: created")
     .replace("{id: b, check: {}, expect: {left: 0}}", "{id: b, wait_jobs: {}}")
 )
@@ -88,13 +89,13 @@ async def test_a_worker_that_dies_is_named():
 
     def listen(event):
         events.append(event)
-        if isinstance(event, StepEnded):
+        if isinstance(event, StepEnded) and event.result.id == "a":
             os.kill(worker.pid, signal.SIGKILL)
 
     result = await worker.play(play, listen)
     assert (result.verdict, result.exit_code) == ("broken", 3)
-    assert [step.verdict for step in result.steps] == ["passed", "not_played"]
-    assert result.steps[0].seen.needed == 1
+    assert [step.verdict for step in result.steps] == ["passed", "passed", "not_played"]
+    assert result.steps[1].seen.needed == 1
     assert result.started_ms > 1_600_000_000_000
     assert result.reason == "the worker process of x A died (signal SIGKILL)"
     assert events[-1] == PlayEnded(result=result)
@@ -109,7 +110,7 @@ async def test_a_worker_is_stopped_with_what_it_had_done():
     began = asyncio.Event()
 
     def listen(event):
-        if isinstance(event, StepEnded):
+        if isinstance(event, StepEnded) and event.result.id == "a":
             began.set()
 
     task = asyncio.create_task(worker.play(play, listen))
@@ -117,7 +118,7 @@ async def test_a_worker_is_stopped_with_what_it_had_done():
     task.cancel()
     result = await task
     assert (result.verdict, result.exit_code) == ("stopped", 130)
-    assert [step.verdict for step in result.steps] == ["passed", "not_played"]
+    assert [step.verdict for step in result.steps] == ["passed", "passed", "not_played"]
     await worker.close()
 
 

@@ -34,6 +34,9 @@ class Nowhere:
     def publish(self, session, suffix, payload, qos, delivered=None):
         pass
 
+    def takes(self, session, suffix):
+        return True
+
     def close(self, session):
         pass
 

@@ -5,6 +5,7 @@ import pytest
 from platform_stub.protocol.codes import EntitlementSource, UpdateKind
 from platform_stub.protocol.errors import UsageFault
 from platform_stub.protocol.operator import ErrorCode, Policy
+from scenarios.auditor.orders import Terms
 from scenarios.auditor.predict import Book, Prediction, Right
 
 FOTA, SOTA = UpdateKind.FOTA, UpdateKind.SOTA
@@ -379,6 +380,115 @@ def test_p16_the_order_of_the_reasons():
     assert reason([2, 3], None) is ErrorCode.LICENCES_INSUFFICIENT
     book.grant("a", 2)
     assert reason([2, 3], None) is None
+
+
+def test_a_push_that_has_no_webhook_is_refused_after_all_other_reasons():
+    book = a_book(bought=1, devices=2)
+    to_push = Terms(lacks_webhook=True)
+    assert book.create_task("a", [1, 2], FOTA, AFTER, terms=to_push).reason is ErrorCode.LICENCES_INSUFFICIENT
+    assert book.create_task("a", [1], FOTA, AFTER, terms=to_push).reason is ErrorCode.CONFLICT
+    assert (pools(book), book.right(1), book.has_open_job(1, FOTA)) == ((1, 0), None, False)
+    first = book.create_task("a", [1], FOTA, AFTER)
+    book.job_failed(1, FOTA)
+    assert book.retry(first.task, AFTER, lacks_webhook=True).reason is ErrorCode.CONFLICT
+    assert book.retry(first.task, AFTER).accepted
+
+
+@pytest.mark.parametrize(
+    ("terms", "admitted"),
+    [
+        (Terms(), {"1.0", "2.0", None}),
+        (Terms(start_versions=("1.0", None)), {"1.0", None}),
+        (Terms(start_version="2.0"), {"2.0"}),
+        (Terms(start_version="2.0", start_versions=("1.0",)), set()),
+        (Terms(must_have_reported=True), {"1.0", "2.0"}),
+    ],
+)
+def test_p7_which_versions_a_task_admits(terms, admitted):
+    book = a_book(subscribed=True, charging_date_ms=None)
+    for version in ("1.0", "2.0", None):
+        book.register("a", [version], f_version=version)
+        reason = book.create_task("a", [version], FOTA, AFTER, terms=terms).reason
+        assert (reason is None, reason) == (
+            version in admitted,
+            None if version in admitted else ErrorCode.DEVICES_UNUSABLE,
+        )
+
+
+def test_p15_a_scheduled_task_is_paid_at_once_and_does_not_run_before_its_start():
+    book = a_book(bought=1, devices=1)
+    task = book.create_task("a", [1], FOTA, AFTER, terms=Terms(starts_ms=AFTER + 10)).task
+    assert (pools(book), book.has_open_job(1, FOTA)) == ((0, 0), True)
+    assert [book.task_state(task, now_ms) for now_ms in (AFTER, AFTER + 9, AFTER + 10)] == [
+        "not_started", "not_started", "upgrading",
+    ]  # fmt: skip
+    assert [book.may_run(task, now_ms) for now_ms in (AFTER + 9, AFTER + 10)] == [False, True]
+    assert (
+        book.create_task("a", [1], SOTA, AFTER, terms=Terms(starts_ms=BEFORE)).reason is ErrorCode.MALFORMED
+    )
+
+
+def test_an_open_job_fails_at_the_expiry_and_not_a_millisecond_before():
+    book = a_book(bought=2, devices=2)
+    task = book.create_task(
+        "a", [1, 2], FOTA, AFTER, terms=Terms(starts_ms=AFTER + 5, expires_after_ms=100)
+    ).task
+    book.job_succeeded(1, FOTA, AFTER + 6)
+    assert book.pass_time("a", AFTER + 104) == []
+    assert book.pass_time("a", AFTER + 105) == [(task, 2)]
+    assert book.task_state(task, AFTER + 105) == "finished"
+    assert book.retry(task, AFTER + 105).device_count == 1
+
+
+def test_p10_arrears_stop_the_time_of_open_jobs_but_not_of_those_that_were_due():
+    book = a_book(bought=2, devices=2)
+    short = book.create_task("a", [1], FOTA, AFTER, terms=Terms(expires_after_ms=50)).task
+    long = book.create_task("a", [2], FOTA, AFTER, terms=Terms(expires_after_ms=100)).task
+    book.post("a", -1, AFTER + 60)
+    assert not book.may_run(long, AFTER + 60)
+    assert book.pass_time("a", AFTER + 1_000) == [(short, 1)]
+    book.post("a", 1, AFTER + 1_000)
+    assert book.pass_time("a", AFTER + 1_039) == []
+    assert book.pass_time("a", AFTER + 1_040) == [(long, 2)]
+
+
+def test_a_task_is_paused_and_resumed_once_each_and_runs_out_of_time_all_the_same():
+    book = a_book(bought=1, devices=1)
+    task = book.create_task("a", [1], FOTA, AFTER, terms=Terms(expires_after_ms=100)).task
+    assert book.resume_task(task).reason is ErrorCode.CONFLICT
+    assert book.pause_task(task).accepted
+    assert (book.task_state(task, AFTER), book.may_run(task, AFTER)) == ("paused", False)
+    assert book.pause_task(task).reason is ErrorCode.CONFLICT
+    assert book.resume_task(task).accepted
+    assert book.task_state(task, AFTER) == "upgrading"
+    book.pause_task(task)
+    assert book.pass_time("a", AFTER + 100) == [(task, 1)]
+    assert book.task_state(task, AFTER + 100) == "finished"
+    assert {book.pause_task(task).reason, book.resume_task(task).reason} == {ErrorCode.CONFLICT}
+
+
+def test_p9_one_job_is_cancelled_once_and_gives_nothing_back():
+    book = a_book(bought=2, devices=2)
+    task = book.create_task("a", [1, 2], FOTA, AFTER).task
+    assert book.cancel_job(task, 1).accepted
+    assert (pools(book), book.has_open_job(1, FOTA), book.task_state(task, AFTER)) == (
+        (0, 0),
+        False,
+        "upgrading",
+    )
+    assert book.cancel_job(task, 1).reason is ErrorCode.CONFLICT
+    assert book.cancel_task(task).accepted
+    assert book.task_state(task, AFTER) == "stopped"
+
+
+def test_p15_for_how_many_devices_there_is_room():
+    book = a_book(bought=3, devices=5)
+    assert book.room_for("a", [1, 2, 3, 4, 5], BEFORE) == 5  # not charged yet
+    book.create_task("a", [1], FOTA, AFTER)
+    assert book.room_for("a", [1, 2, 3, 4, 5], AFTER) == 3  # one has a licence, two are left
+    book.post("a", -1, AFTER)
+    assert book.room_for("a", [1], AFTER) == 0
+    assert a_book(bought=0, devices=1, subscribed=False).room_for("a", [1], BEFORE) == 0
 
 
 def test_a_version_report_of_the_target_ends_the_job_well():

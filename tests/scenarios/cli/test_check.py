@@ -46,6 +46,24 @@ def test_a_plan_that_contradicts_an_expectation(tmp_path):
     assert "1 step can't come to what is expected, says the auditor" in outcome.output
 
 
+def test_a_plan_says_what_is_not_predicted(tmp_path):
+    (tmp_path / "a.yaml").write_text(
+        GOOD.replace("steps:", "steps:\n  - {id: f, inject: {call: check, status: 503}}")
+    )
+    assert (
+        "steps.f.inject.call: the scenario's devices speak mqtt, so call check strikes none"
+        in run("check", tmp_path).stderr
+    )
+    (tmp_path / "a.yaml").write_text(
+        GOOD.replace("steps:", "steps:\n  - {id: f, inject: {call: inform, silent: true}}")
+    )
+    outcome = run("check", "--plan", tmp_path)
+    assert outcome.exit_code == 0
+    assert [line.strip() for line in outcome.output.splitlines() if "not predicted" in line] == [
+        "not predicted: the jobs of a"
+    ]
+
+
 def test_the_schema():
     outcome = run("schema")
     assert outcome.exit_code == 0

@@ -1,6 +1,7 @@
 """`ota-sim devices export` and `ota-sim fleet` as their users run them, against a stub."""
 
 import asyncio
+import contextlib
 import json
 import signal
 import sys
@@ -48,6 +49,12 @@ async def stub():
 
 @pytest.fixture
 async def world(stub):
+    async with open_world(stub) as world:
+        yield world
+
+
+@contextlib.asynccontextmanager
+async def open_world(stub):
     """An account with three devices and a package."""
     async with ClientSession(stub.http_url) as session:
         operator = Operator(session)
@@ -81,9 +88,9 @@ def fleet(stub, file, *more):
     )
 
 
-async def export(stub, world, file):
+async def export(stub, world, file, *more):
     return await run(
-        "devices", "export", "--http", spell(stub.http_address), "--account", world.account, "-o", file
+        "devices", "export", "--http", spell(stub.http_address), "--account", world.account, "-o", file, *more
     )
 
 
@@ -100,6 +107,46 @@ async def test_export_then_run_until_idle(stub, world, tmp_path):
     assert "  downloads  3 answers, 15,000 bytes" in out
     assert "seed 7" in err
     assert "\x1b" not in out + err  # no terminal, no colours
+
+
+@pytest.mark.parametrize("flow", ["south", "studio", "fuse", "mqtt"])
+async def test_an_exported_flow_works_against_a_strict_stub(tmp_path, flow):
+    file = tmp_path / "fleet.csv"
+    async with Stub(strict=True) as stub, open_world(stub) as world:
+        code, _, err = await export(stub, world, file, "--flow", flow)
+        assert (code, err) == (0, f"3 devices written to {file}; it holds their keys\n")
+        assert file.read_text().splitlines()[0].endswith(",s_version,flow,product_key")
+        await order(world)
+        code, out, err = await run(*fleet(stub, file, "--until", "idle", "--quiet", "1s", "--poll", "100ms"))
+    assert (code, "  jobs       3 begun, 3 succeeded, 0 failed" in out) == (0, True), out + err
+    assert ("MQTT" in err.splitlines()[0]) == (flow == "mqtt")
+    assert "hint" not in out
+
+
+async def test_devices_without_the_product_s_key_are_told_of_it(tmp_path):
+    file = tmp_path / "fleet.csv"
+    async with Stub(strict=True) as stub, open_world(stub) as world:
+        await export(stub, world, file)
+        code, out, err = await run(*fleet(stub, file, "--until", "idle", "--flow", "south"))
+    assert (code, "(south code 1 (" in err) == (1, True), err
+    assert "product_key (ota-sim devices export --flow south writes it)" in out
+
+
+async def test_the_first_line_names_mqtt_where_it_is_used(stub, world, tmp_path):
+    file = tmp_path / "fleet.csv"
+    await export(stub, world, file)
+    for options, is_named in (
+        (("--flow", "fuse"), False),
+        (("--flow", "fuse", "--inform"), True),
+        ((), True),
+    ):
+        _, _, err = await run(*fleet(stub, file, "--until", "1ms", *options))
+        assert ("MQTT" in err.splitlines()[0], "HTTP" in err.splitlines()[0]) == (is_named, True)
+
+
+async def test_the_help_names_spans_as_such():
+    _, out, _ = await run("fleet", "--help")
+    assert "--poll SPAN" in out
 
 
 async def test_export_to_stdout(stub, world):
@@ -219,11 +266,14 @@ async def test_a_flow_or_poll_that_is_none(tmp_path, option, value):
 async def test_devices_that_are_told_over_mqtt_and_work_over_http(stub, world, tmp_path):
     file = tmp_path / "fleet.csv"
     await export(stub, world, file)
-    process = await start(*fleet(stub, file, "--until", "3s", "--flow", "studio", "--poll", "1h", "--inform"))
+    process = await start(*fleet(stub, file, "--flow", "studio", "--poll", "1h", "--inform"))
     async with asyncio.timeout(30):
         while b"3 of 3 devices in" not in await process.stderr.readline():
             pass
         await order(world)
+        while b"3 of 3 devices in; 0 busy; jobs 3 succeeded" not in await process.stderr.readline():
+            pass
+        process.send_signal(signal.SIGINT)
         out, err = await process.communicate()
-    assert process.returncode == 0, err
+    assert process.returncode == 130, err
     assert "  studio     3 devices, 3 in, 3 jobs begun, 3 succeeded, 0 failed, " in out.decode()

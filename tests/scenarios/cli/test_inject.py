@@ -65,12 +65,44 @@ def test_a_fault_is_read(text, rule):
         ("product=a b,silent", "product: a product's id is letters and digits"),
         ("seed=1,seed=1,silent", "seed is there twice"),
         ("silent,silent", "silent is there twice"),
-        ("call=check", "nothing would go wrong"),
+        (
+            "call=check",
+            "nothing would go wrong: at least one of delay, status, code, cut, wrong-md5, silent is wanted",
+        ),
         ("silent,status=503", "silent means no answer"),
-        ("call=check,cut=5", "cut_at_bytes can't happen to call check of any generation"),
+        ("silent,wrong-md5", "so wrong-md5 can't be in one"),
+        ("call=check,cut=5", "cut can't happen to call check of any generation"),
     ],
 )
 def test_a_mistake_is_named(text, words):
+    with pytest.raises(ValueError) as said:
+        read_fault(text)
+    assert words in str(said.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [
+        ("flow=fuse,call=status,code=12", "generation=fuse,call=status,code=12"),
+        ("cut_at_bytes=1000,call=download", "cut=1000,call=download"),
+        ("wrong_md5,product_id=Y6O759jbtX,device_ids=1+5-9", "wrong-md5,product=Y6O759jbtX,devices=1+5-9"),
+        ("delay_ms=250", "delay=250ms"),
+    ],
+)
+def test_the_spellings_of_api_and_scenarios_are_read_too(text, same):
+    assert read_fault(text) == read_fault(same)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("delay_ms=soon", "delay: a span of time is wanted"),
+        ("wrong_md5=true", "wrong-md5 takes no value"),
+        ("cut=5,cut_at_bytes=5", "cut is there twice"),
+        ("flow=http,silent", "generation: 'http' is none of any, south, studio, fuse, mqtt"),
+    ],
+)
+def test_a_mistake_in_another_spelling_is_named_in_ours(text, words):
     with pytest.raises(ValueError) as said:
         read_fault(text)
     assert words in str(said.value)

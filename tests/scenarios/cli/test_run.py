@@ -26,7 +26,12 @@ steps:
   - {id: b, title: second, buy: 1, expect: {reason: balance_insufficient}}
 """
 BAD = GOOD.replace("left: 0", "left: 1")
-ENDLESS = GOOD.replace("{count: 3}", "{count: 3, connect: false}") + "  - {id: c, wait_jobs: {}}\n"
+ENDLESS = (
+    GOOD.replace("steps:\n", "steps:\n  - {id: deaf, inject: {call: inform, silent: true}}\n").replace(
+        "left: 0}}", "left: 0}, wait: none}"
+    )
+    + "  - {id: c, wait_jobs: {}}\n"
+)
 
 
 @pytest.fixture
@@ -117,6 +122,24 @@ def test_another_seed(file, tmp_path):
     assert "seed 99" in run(file(GOOD), "--seed", "99").output
 
 
+def test_strict_is_said(file, tmp_path):
+    outcome = run(
+        file(GOOD.replace("}}\nsteps", ", flow: south}}\nsteps")), "--strict", "--report-dir", tmp_path
+    )
+    assert outcome.exit_code == 0, outcome.output
+    assert "3 devices over south · embedded broker · strict · seed 1" in outcome.output
+    (play,) = json.loads((tmp_path / "report.json").read_text())["plays"]
+    assert play["strict"]
+    properties = ET.parse(tmp_path / "junit.xml").iter("property")  # noqa: S314 - our own report
+    assert {"strict": "true"}.items() <= {each.get("name"): each.get("value") for each in properties}.items()
+    assert not json.loads(_report(file(GOOD), tmp_path / "r"))["plays"][0]["strict"]
+
+
+def _report(path, folder):
+    run(path, "--report-dir", folder)
+    return (folder / "report.json").read_text()
+
+
 def test_only_a_step(file):
     outcome = run(file(BAD), "--only", "b")
     assert outcome.exit_code == 0
@@ -175,7 +198,7 @@ def test_ctrl_c_stops_in_seconds_and_reports(file, tmp_path, jobs, number, times
     assert "stopped by" not in rest.replace(f"stopped by {name}: ", "")
     report = json.loads((tmp_path / "r" / "report.json").read_text())
     assert (report["verdict"], report["exit_code"]) == ("stopped", 130)
-    assert [step["verdict"] for step in report["plays"][0]["steps"]] == ["passed", "passed", "not_played"]
+    assert [step["verdict"] for step in report["plays"][0]["steps"]] == [*["passed"] * 3, "not_played"]
 
 
 def test_the_examples_in_a_process_of_their_own(tmp_path):

@@ -1,8 +1,14 @@
 """`ota-sim serve` with `--strict` and `--inject`: what it says at its start, and that both are in force."""
 
+import re
+import urllib.error
+import urllib.request
+
 import pytest
 from click.testing import CliRunner
 
+from platform_stub.protocol.errors import UsageFault
+from platform_stub.protocol.token import device_resource, make_token
 from scenarios.cli.serve import serve
 from tests.end_to_end.conftest import Operator, Process
 
@@ -60,5 +66,56 @@ def test_a_fault_that_is_none_is_a_usage_error():
 
 def test_help_says_how_a_fault_looks():
     said = " ".join(CliRunner().invoke(serve, ["--help"]).output.split())
-    assert "call=download,share=2%,cut=10000" in said
+    assert "call=download,share=2%,cut=1000" in said
     assert "--strict" in said
+
+
+def test_what_devices_do_is_written_to_standard_error(start):
+    process = start("--log")
+    assert "  log    a line for each call of a device and each MQTT event" in process.lines
+    Operator(process.http_address)("GET", "/fuse-ota/P/board-1/check?type=1")
+    _, rest = process.stop()
+    assert re.search(r"(?m)^[0-9:.]{12} fuse   P/board-1  GET /check\?type=1 -> 10403 .* \(no token\)$", rest)
+
+
+def test_a_log_file_is_added_to_and_ends_with_the_summary(start, tmp_path):
+    log = tmp_path / "stub.log"
+    for name in ("one", "two"):
+        process = start("--log", log)
+        Operator(process.http_address)("GET", f"/ota/P/{name}/version")
+        code, rest = process.stop()
+        assert (code, "P/one" in rest) == (130, False)
+    lines = log.read_text(encoding="utf-8").splitlines()
+    assert [line.split()[2] for line in lines] == ["P/one", "-", "-", "P/two", "-", "-"]
+    assert lines[-1].endswith("packages in memory 0 of at most 268,435,456 bytes")
+
+
+def test_the_summary_says_what_happened_and_what_is_held(start):
+    process = start("--inject", "call=version,status=503")
+    operator = Operator(process.http_address)
+    _, product, devices, package = operator.shop(1, grant=1, size=5_000)
+    task = operator.task("/v1/accounts/1", package, devices)
+    (job,) = operator("GET", f"/v1/tasks/{task['task_id']}/jobs")["jobs"]
+    device = devices[0]
+    token = make_token(device["key"], device_resource(product, device["name"]), 4_000_000_000 // 2)
+    path = f"/fuse-ota/{product}/{device['name']}"
+    base = "http://{}:{}".format(*process.http_address)
+    answers = []
+    for call in ("/version", f"/{job['tid']}/download"):
+        request = urllib.request.Request(base + path + call, headers={"Authorization": token})
+        try:
+            reply = urllib.request.urlopen(request, timeout=20)
+        except urllib.error.HTTPError as struck:
+            reply = struck
+        with reply:
+            answers.append((reply.status, len(reply.read()) == 5_000))
+    assert answers == [(503, False), (200, True)]
+    _, rest = process.stop()
+    assert "\n  0 informs sent, 0 acknowledged; 0 jobs expired, 1 injected faults struck; " in rest
+    assert "packages in memory 5,000 of at most 268,435,456 bytes\n" in rest
+
+
+def test_a_log_that_can_not_be_written_is_said_before_anything_starts(tmp_path):
+    done = CliRunner().invoke(serve, [*ANY, "--log", str(tmp_path / "no" / "such.log")])
+    assert isinstance(done.exception, UsageFault)
+    assert "such.log: No such file or directory" in str(done.exception)

@@ -19,8 +19,8 @@ steps:
 """
 
 
-def mistakes_of(*lines):
-    text = HEAD + "".join(f"  {line}\n" for line in lines)
+def mistakes_of(*lines, head=HEAD):
+    text = head + "".join(f"  {line}\n" for line in lines)
     try:
         load_bytes(text.encode(), "x.yaml", Path())
     except ScenarioFault as fault:
@@ -28,9 +28,30 @@ def mistakes_of(*lines):
     return []
 
 
+FLEETS = [
+    ("model: M-1", [
+        "5:29: fleets.meters.model: only devices of flow south say their model; write flow: south, or leave it out"]),
+    ("flow: fuse, manufacturer: ACME, model: M-1", [
+        "5:41: fleets.meters.manufacturer: only devices of flow south say their manufacturer; write flow: south, or leave it out"]),
+    ("flow: south, connect: false, model: M-1", [
+        "5:58: fleets.meters.model: none of them is there to say its model; leave it out, or connect"]),
+    ("flow: south, model: M 1", [
+        "5:49: fleets.meters.model: expected a manufacturer or model: 1 to 32 letters, digits, - _ and ., found 'M 1'"]),
+    ("flow: south, model: M-1, manufacturer: ACME", []),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("fleet", "mistakes"), FLEETS)
+def test_a_fleet_that_can_not_say_whose_it_is(fleet, mistakes):
+    head = HEAD.replace("count: 4", f"count: 4, {fleet}").replace("false}}", "false}, others: {count: 1}}")
+    assert mistakes_of(head=head) == mistakes
+
+
 TASK = 'create_task: {kind: FOTA, target: "2", '
 ACTIONS = [
     # tasks
+    (TASK + "devices: meters, model: M-1}", [
+        "9:69: steps.S.create_task.model: a package is for a manufacturer and a model; name both"]),
     (TASK + "package: 1}", ["9:26: steps.S.create_task: devices are missing; name them, or write scope: all"]),
     (TASK + "scope: all, devices: meters}", [
         "9:64: steps.S.create_task.devices: scope all is every device of the product; leave out devices, or scope"]),
@@ -47,7 +68,7 @@ ACTIONS = [
     (TASK + "devices: meters, start_at: 2021-02-30T00:00Z}", [
         "9:79: steps.S.create_task.start_at: there is no moment 2021-02-30T00:00Z"]),
     (TASK + "devices: meters, start_at: 2021-05-31T00:00Z}", [
-        ("9:79: steps.S.create_task.start_at: the clock shows 2021-05-31 16:00:00 UTC by then, "
+        ("9:79: steps.S.create_task.start_at: the clock shows 2021-05-31T16:00:00Z by then, "
          "so it would start in the past")]),
     (TASK + "devices: meters, start_in: soon}", [
         "9:79: steps.S.create_task.start_in: expected a span of time such as 90s, 10 min or 30d, found 'soon'"]),
@@ -83,8 +104,8 @@ ACTIONS = [
     ("cancel_jobs: {of: E1, devices: metres}", [
         "9:44: steps.S.cancel_jobs.devices: no fleet or group is named metres; did you mean meters?"]),
     # auto-add
-    ("auto_add: {}", ["9:23: steps.S.auto_add: name the package: of, a step whose task has it, or kind and target"]),
-    ("auto_add: {kind: FOTA}", ["9:23: steps.S.auto_add: name the package: of, a step whose task has it, or target"]),
+    ("auto_add: {}", ["9:23: steps.S.auto_add: name the package by kind and target, or by of, a step whose task has it"]),
+    ("auto_add: {kind: FOTA}", ["9:23: steps.S.auto_add: name the package by kind and target, or by of, a step whose task has it"]),
     ("auto_add: {of: E1, kind: FOTA, target: '3'}", [
         "9:32: steps.S.auto_add.kind: the package is that of step E1; leave out kind and target"]),
     ("auto_add: {of: E1, off: true, start_versions: '1'}", [
@@ -113,6 +134,22 @@ ACTIONS = [
         "9:21: steps.S.inject: silent means no answer, so code can't be in one; leave one of them out"]),
     ("inject: {status: 200}", ["9:30: steps.S.inject.status: expected 400 or more, found 200"]),
     ("inject: {delay: 11 min}", ["9:29: steps.S.inject.delay: an answer is at most 10 min late"]),
+    ("inject: {flow: studio, devices: meters, silent: true}", [
+        "9:28: steps.S.inject.flow: these devices speak mqtt, so flow studio strikes none of them"]),
+    ("inject: {flow: fuse, call: check, silent: true}", [
+        "9:28: steps.S.inject.flow: the scenario's devices speak mqtt, so flow fuse strikes none of them"]),
+    ("inject: {call: state, devices: meters, silent: true}", [
+        "9:28: steps.S.inject.call: these devices speak mqtt, so call state strikes none of them"]),
+    ("inject: {devices: sleepers, silent: true}", [
+        "9:21: steps.S.inject: these devices are not connected (connect: false), so it strikes none of them"]),
+    ("inject: {flow: fuse, call: download, devices: meters, silent: true}", []),
+    ("inject: {flow: fuse, devices: devices of E1, silent: true}", []),
+    ("wait_jobs: {devices: sleepers}", [
+        "9:34: steps.S.wait_jobs.devices: these devices are not connected (connect: false), so none of their jobs ends"]),
+    (TASK + "devices: meters, start_versions: none}", [
+        "9:85: steps.S.create_task.start_versions: 'none' would be a version; devices that have reported none are 'never'"]),
+    ("advance: 1h, expect: {jobs: {success: 1}}", [
+        "9:35: steps.S.expect.jobs: jobs are a task's, and this step has none; look with check: {of: STEP}"]),
     ("inject: {silent: true, share: 0%}", [
         "9:43: steps.S.inject.share: a share of 0 % strikes nobody; leave the step out"]),
     ("inject: {silent: true, share: 0.5}", [
@@ -128,7 +165,7 @@ ACTIONS = [
     ("check: {}, expect: {struck: {F1: -1}}", ["9:46: steps.S.expect.struck.F1: expected 0 or more, found -1"]),
     # what else is expected
     ("check: {}, expect: {task_state: paused}", [
-        "9:33: steps.S.expect.task_state: task_state is a task's, and this step has none"]),
+        "9:33: steps.S.expect.task_state: task_state is a task's, and this step has none; look with check: {of: STEP}"]),
     ("check: {of: E1}, expect: {task_state: stoped}", [
         ("9:51: steps.S.expect.task_state: expected one of finished, not_started, paused, stopped, upgrading, or a "
          "mapping with one for each variant, found 'stoped'; did you mean stopped?")]),
@@ -160,6 +197,19 @@ def test_a_fleet_that_speaks_what_there_is_not():
     assert [str(mistake) for mistake in caught.value.mistakes] == [
         "x.yaml:5:35: fleets.meters.flow: expected one of fuse, mqtt, south, studio, found 'coap'"
     ]
+
+
+def test_a_step_that_no_step_can_be():
+    head = HEAD[: HEAD.index("  - {id: E1")]
+    assert mistakes_of("- {id: a, pause_task: {of: b}}", "- {id: c, clear_injected: {by: d}}", head=head) == [
+        "7:30: steps.a.pause_task.of: no step is named b, and none creates a task",
+        "8:34: steps.c.clear_injected.by: no step is named d, and none injects a fault",
+    ]
+
+
+def test_only_steps_that_inject_are_named_for_a_fault():
+    found = mistakes_of("- {id: bad, buy: x}", "- {id: c, clear_injected: {by: zz}}")
+    assert found[1] == "10:34: steps.c.clear_injected.by: no step is named zz; faults are injected by F1"
 
 
 def test_the_clock_is_known_after_steps_that_move_it():

@@ -64,7 +64,7 @@ CHANGED = [
     ]),
     ("    count: 10", "    count: 10\n    colour: red", [
         ("s.yaml:13:5: fleets.meters.colour: no field is named 'colour' here; "
-        "there are count, file, product, f_version, s_version, connect, flow"),
+        "there are count, file, product, f_version, s_version, connect, flow, manufacturer, model"),
     ]),
     ("create_task:", "create_tusk:", [
         "s.yaml:17:5: steps.E1.create_tusk: no field is named 'create_tusk' here; did you mean create_task?",
@@ -217,7 +217,7 @@ CHANGED = [
         "s.yaml:23:5: steps.E2: the step checks nothing; write under expect what must be true",
     ]),
     ("    check:\n      of: E1\n    expect:\n      left: 1", "    buy: 1\n    expect:\n      needed: 1", [
-        "s.yaml:26:7: steps.E2.expect.needed: needed is a task's, and this step has none",
+        "s.yaml:26:7: steps.E2.expect.needed: needed is a task's, and this step has none; look with check: {of: STEP}",
     ]),
     ("      of: E1", "      of: E2", ["s.yaml:25:11: steps.E2.check.of: step E2 creates no task"]),
     ("  - id: E2", "  - id: E1", ["s.yaml:23:9: steps.E1.id: a step is named E1 already, on line 16"]),
@@ -240,7 +240,7 @@ CHANGED = [
         "there-is-none.csv:1:1: can't be read: No such file or directory",
     ]),
     ("    check:\n      of: E1", "    advance_to: 2021-05-01T00:00:00+08:00", [
-        "s.yaml:24:17: steps.E2.advance_to: the clock shows 2021-05-31 16:00:00 UTC by then, and is never set back",
+        "s.yaml:24:17: steps.E2.advance_to: the clock shows 2021-06-01T00:00:00+08:00 by then, and is never set back",
     ]),
     ("      devices: some", "      devices: some\n      package: 31 MiB", [
         "s.yaml:21:16: steps.E1.create_task.package: a package has at most 30 MiB",
@@ -286,10 +286,10 @@ def test_one_mistake(old, new, expected):
 FILES = [
     (b"", ["s.yaml:1:1: the file is empty; a scenario starts with version: 1"]),
     (b"# nothing\n", ["s.yaml:1:1: the file is empty; a scenario starts with version: 1"]),
-    (b"just a text", [("s.yaml:1:1: expected a mapping with version, name, title, covers, needs, seed, clock, wait, policy, "
-                      "account, variants, products and 3 more, found 'just a text'")]),
-    (b"- a\n", [("s.yaml:1:1: expected a mapping with version, name, title, covers, needs, seed, clock, wait, policy, "
-                "account, variants, products and 3 more, found a list")]),
+    (b"just a text", [("s.yaml:1:1: expected a mapping with version, name, title, covers, needs, seed, clock, wait, strict, "
+                      "policy, account, variants and 4 more, found 'just a text'")]),
+    (b"- a\n", [("s.yaml:1:1: expected a mapping with version, name, title, covers, needs, seed, clock, wait, strict, "
+                "policy, account, variants and 4 more, found a list")]),
     (b"a: \xff\xfe", ["s.yaml:1:4: the file is not UTF-8 text here; is it a scenario?"]),
     (b"\x7fELF\x02\x01\x01\x00", ["s.yaml:1:1: the character '\\x7f' has no place in a scenario"]),
     (b"version: 1\x00\n", ["s.yaml:1:11: the character '\\x00' has no place in a scenario"]),

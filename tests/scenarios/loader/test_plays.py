@@ -111,9 +111,9 @@ ACTIONS = [
     ("set_webhook: {passes: false}", p.SetWebhook(passes=False, failing=0, off=False)),
     ("set_webhook: {failing: 2}", p.SetWebhook(passes=True, failing=2, off=False)),
     ("set_webhook: {off: true}", p.SetWebhook(passes=True, failing=0, off=True)),
-    ("inject: {wrong_md5: true, call: check, flow: south, devices: meters, share: 12.5%, times: 2}",
-     p.Inject(devices=ALL_METERS, rule=InjectFault(call="check", generation="south", share=0.125, times=2,
-                                                   wrong_md5=True))),
+    ("inject: {wrong_md5: true, call: inform, flow: mqtt, devices: meters, share: 12.5%, times: 2}",
+     p.Inject(devices=ALL_METERS, share=12_500, rule=InjectFault(call="inform", generation="mqtt", times=2,
+                                                                 wrong_md5=True))),
     ("inject: {delay: 1.5s, status: 503}", p.Inject(devices=(), rule=InjectFault(delay_ms=1_500, status=503))),
     ("inject: {call: download, cut_at: 2 KiB}",
      p.Inject(devices=(), rule=InjectFault(call="download", cut_at_bytes=2_048))),
@@ -205,6 +205,16 @@ steps: [{id: s, buy: 1}]
     assert play.flows == ("south", "mqtt")
 
 
+def test_whose_devices_are():
+    (play,) = plays_of("""\
+version: 1
+name: x
+fleets: {a: {count: 1, flow: south, manufacturer: "102", model: M-1}, b: {count: 1, flow: south}}
+steps: [{id: s, buy: 1}]
+""")
+    assert [(fleet.manufacturer, fleet.model) for fleet in play.fleets] == [("102", "M-1"), ("", "")]
+
+
 def test_what_is_expected_of_the_flow():
     (step,) = steps_of("""\
   - id: hook
@@ -246,11 +256,52 @@ def test_a_fleet_from_a_file(tmp_path):
     assert play.device_count == 2
 
 
+def test_a_fleets_file_mixes_flows(tmp_path):
+    (tmp_path / "m.csv").write_text(
+        "device_id,product_id,name,flow,product_key,manufacturer\n"
+        "7,abc,m1,fuse,,\n8,abc,m2,south,a2V5MQ==,ACME\n9,abc,m3,,,\n"
+    )
+    scenario = tmp_path / "x.yaml"
+    scenario.write_text(
+        "version: 1\nname: x\nfleets: {m: {file: m.csv, flow: south, model: M-1}}\nsteps: [{id: s, buy: 1}]\n"
+    )
+    (play,) = load_file(scenario)
+    (fleet,) = play.fleets
+    assert [fleet.habits_of(f"m{n}") for n in (1, 2, 3)] == [
+        p.Habits(flow="fuse", model="M-1"),
+        p.Habits(flow="south", manufacturer="ACME", model="M-1", has_product_key=True),
+        p.Habits(flow="south", model="M-1"),
+    ]
+    assert play.flows == ("fuse", "south")
+    assert play.products[0].access_key == "a2V5MQ=="
+
+
+def test_two_files_of_a_product_with_two_keys(tmp_path):
+    for name, key in (("a", "a2V5MQ=="), ("b", "a2V5Mg==")):
+        (tmp_path / f"{name}.csv").write_text(f"name,product_key\n{name}1,{key}\n")
+    text = b"version: 1\nname: x\nfleets: {a: {file: a.csv}, b: {file: b.csv}}\nsteps: [{id: s, buy: 1}]\n"
+    with pytest.raises(ScenarioFault) as caught:
+        load_bytes(text, "x.yaml", tmp_path)
+    assert str(caught.value) == (
+        "x.yaml:3:38: fleets.b.file: its product_key is another one than that of another fleet of product main"
+    )
+
+
 FLEET_MISTAKES = [
-    ("name,colour\nm1,red\n", ["m.csv:1:1: no column is named 'colour'; there are name, key, iccid, imsi, f_version, s_version"]),
+    ("name,flow,product_key,model\nm1,fuze,,\nm2,,a2V5MQ==,\nm3,,a2V5Mg==,\nm4,fuse,,M-1\nm5,,a2V5M,\n", [
+        "m.csv:2:1: flow: expected one of fuse, mqtt, south, studio, found 'fuze'; did you mean fuse?",
+        "m.csv:4:1: product_key: another one than on line 3, and the devices are of one product",
+        "m.csv:5:1: model: only devices of flow south say theirs, and this one's is fuse",
+        "m.csv:6:1: product_key: another one than on line 3, and the devices are of one product",
+        ("m.csv:6:1: product_key: the access key is not base64 (5 characters; base64 has A-Z a-z 0-9 + /, padded with = to a "
+        "multiple of 4)"),
+    ]),
+    ("name,colour\nm1,red\n", [("m.csv:1:1: no column is named 'colour'; there are name, key, iccid, imsi, f_version, s_version, "
+                    "flow, product_key, manufacturer, model")]),
     ("nam\nm1\n", ["m.csv:1:1: no column is named 'nam'; did you mean name?"]),
     ("iccid\n1\n", [("m.csv:1:1: the header row names each column once, and name among them; "
-                    "there are name, key, iccid, imsi, f_version, s_version")]),
+                    "there are name, key, iccid, imsi, f_version, s_version, "
+                    "flow, product_key, manufacturer, model")]),
     ("name\n", ["m.csv:1:1: the file names no device"]),
     ("name,iccid\nm1\nm 2,\nm3,\nm3,\n", [
         "m.csv:2:1: 2 columns are wanted, here are 1",

@@ -18,6 +18,7 @@ from scenarios.results import (
     AuditResult,
     Difference,
     FleetFigures,
+    FlowFigures,
     PlayResult,
     RunResult,
     Seen,
@@ -48,6 +49,10 @@ FAILED = StepResult(
     ),
     note="something took too long",
 )
+MIXED = {
+    "mqtt": FlowFigures(devices=2, jobs_succeeded=1_000, jobs_failed=0, jobs_ended=0, calls=0),
+    "south": FlowFigures(devices=1, jobs_succeeded=1, jobs_failed=2, jobs_ended=3, calls=40),
+}
 UNCHECKED = structs.replace(PASSED, id="E3", verdict="unchecked")
 LEFT = StepResult(id="E4", title="", action="buy", verdict="not_played")
 
@@ -157,6 +162,20 @@ def test_junit_properties():
     }  # fmt: skip
 
 
+def test_what_each_flow_did():
+    fleet = structs.replace(play_result().fleet, flows=MIXED)
+    (play,) = json.loads(make_json(run_result(play_result(fleet=fleet))))["plays"]
+    assert play["fleet"]["jobs_succeeded"] == 5
+    assert play["fleet"]["flows"] == {
+        "mqtt": {"devices": 2, "jobs_succeeded": 1_000, "jobs_failed": 0, "jobs_ended": 0, "calls": 0},
+        "south": {"devices": 1, "jobs_succeeded": 1, "jobs_failed": 2, "jobs_ended": 3, "calls": 40},
+    }
+    (suite,) = junit(play_result(fleet=fleet))
+    properties = {p.get("name"): p.get("value") for p in suite.find("properties")}
+    assert properties["flow.mqtt"] == "2 devices, 1,000 updates done"
+    assert properties["flow.south"] == "1 device, 1 update done, 2 failed"
+
+
 @pytest.mark.parametrize(
     ("verdict", "tag"), [("skipped", "skipped"), ("broken", "error"), ("stopped", "error")]
 )
@@ -187,6 +206,7 @@ def test_json_is_the_whole_run():
         },
         "differences": [],
         "note": "",
+        "remark": "",
         "at_ms": 7,
         "seconds": 0.5,
     }  # fmt: skip

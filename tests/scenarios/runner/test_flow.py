@@ -139,6 +139,44 @@ async def test_a_retry_is_pushed_too():
     assert failures(result) == {}
 
 
+MODELS = """\
+  - {id: a, create_task: {kind: FOTA, target: "2", devices: all, manufacturer: "102", model: M-1}, expect: {jobs: {success: 5, failed: 2}}}
+  - {id: b, retry_task: {of: a}, expect: {jobs: {failed: 2}}}
+  - {id: any, create_task: {kind: SOTA, target: "2", devices: all, manufacturer: "100", model: "10001"}, expect: {jobs: {success: 7}}}
+  - {id: policy, auto_add: {of: a, start_versions: ["1.0", "1.1"]}, expect: {auto_added: {success: 0}}}
+  - {id: end, terminate: {devices: ["other[1]", "mine[1]"]}}
+  - {id: anew, create_again: {devices: ["other[1]", "mine[1]"], group: anew}, expect: {auto_added: {success: 1, failed: 1}}}
+"""
+MODELS_HEAD = """\
+version: 1
+name: x
+fleets:
+  mine: {count: 2, flow: south, manufacturer: "102", model: M-1}
+  silent: {count: 1, flow: south}
+  other: {count: 2, flow: south, manufacturer: "102", model: M-2}
+  fuse: {count: 1, flow: fuse}
+  mqtt: {count: 1}
+groups: {all: [mine, silent, other, fuse, mqtt]}
+steps:
+"""
+
+
+async def test_a_package_for_another_model_fails_the_jobs_of_devices_that_say_theirs():
+    result = await run(MODELS, MODELS_HEAD)
+    assert failures(result) == {}
+    assert result.verdict == "passed"
+    flows = result.fleet.flows
+    assert {name: (flow.devices, flow.jobs_succeeded, flow.jobs_failed) for name, flow in flows.items()} == {
+        "mqtt": (1, 2, 0),
+        "fuse": (1, 2, 0),
+        "south": (5, 9, 0),
+    }
+
+
+def test_and_that_can_be_planned():
+    assert [each.differences for each in plan(play_of(MODELS, MODELS_HEAD))] == [()] * 6
+
+
 PLANNED = """\
   - {id: a, create_task: {kind: FOTA, target: "2", devices: "meters[1]", start_in: 1h}, expect: {task_state: not_started}}
   - {id: b, pause_task: {of: a}, expect: {task_state: paused, jobs: {pending: 1}}}
@@ -159,6 +197,42 @@ def test_it_can_be_planned():
 
 async def test_and_a_run_comes_to_the_same():
     assert failures(await run(PLANNED)) == {}
+
+
+TROUBLED = """\
+  - {id: cut, inject: {call: download, devices: loggers, cut_at: 1 KiB, times: 1}}
+  - {id: a, create_task: {kind: FOTA, target: "2", devices: all}, expect: {deducted: 1, jobs: {success: 4}}}
+  - {id: few, create_task: {kind: SOTA, target: "2", devices: meters}, expect: {jobs: {success: 2}}}
+  - {id: from, create_task: {kind: SOTA, target: "3", devices: meters, start_versions: "1.0"}, expect: {outcome: created}}
+  - {id: again, retry_task: {of: a}, expect: {reason: conflict}}
+  - {id: right, clear_injected: {by: cut}}
+  - {id: look, check: {of: again}, expect: {left: 1}}
+  - {id: more, create_task: {kind: SOTA, target: "4", devices: all}, expect: {deducted: 1}}
+  - {id: same, create_task: {kind: FOTA, target: "2", devices: loggers}, expect: {outcome: created}}
+  - {id: beyond, grant: {count: 1}, expect: {left: 7}}
+"""
+
+
+def test_a_plan_with_injected_faults_says_all_but_how_jobs_end():
+    head = HEAD.replace("steps:", "groups: {all: [meters, loggers]}\nsteps:").replace(
+        "free_devices: 3", "free_devices: 6"
+    )
+    planned = plan(play_of(TROUBLED, head))
+    assert {
+        each.step.id: [(d.what, d.expected) for d in each.differences] for each in planned if each.differences
+    } == {
+        "a": [("deducted", 1)],
+        "few": [("jobs.success", 2)],
+        "from": [("outcome", "created")],
+        "more": [("deducted", 1)],
+    }
+    untold, lost = (
+        "not predicted: the jobs of ",
+        "not predicted: it follows from how devices fared under an injected fault",
+    )
+    assert {each.step.id: each.remark for each in planned if each.remark} == {
+        "a": f"{untold}a", "again": f"{untold}again", "look": f"{untold}again", "same": lost, "beyond": lost,
+    }  # fmt: skip
 
 
 def test_a_plan_says_nothing_about_what_follows_from_injected_faults():

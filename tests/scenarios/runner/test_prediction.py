@@ -22,9 +22,12 @@ products: {{main: {{}}, other: {{}}}}
 fleets:
   m: {{count: 4, connect: {connect}, flow: {flow}}}
   n: {{count: 2, product: other, connect: false}}
+  z: {{count: 2, connect: false}}
 steps:
 """
-DEVICES = st.sampled_from(["m", "m[1-2]", "m[3]", "[m, 'm[1]']", "n", "n[1]"])
+DEVICES = st.sampled_from(
+    ["m", "m[1-2]", "m[3]", "[m, 'm[1]']", "n", "n[1]", "[m, z]", "['m[1-2]', z]", "z[1]"]
+)
 TARGETS = st.sampled_from(["1.0", "2", "3"])
 KINDS = st.sampled_from(["FOTA", "SOTA"])
 CHECKS = st.sampled_from(["skip", "open"])
@@ -47,6 +50,9 @@ ACTIONS = st.one_of(
     st.builds("auto_add: {{kind: {}, target: '3', off: true}}".format, KINDS),
     st.builds("auto_add: {{of: s{}, start_versions: '1.0'}}".format, st.integers(0, 9)),
     st.builds("reconnect: {{devices: {}}}".format, st.sampled_from(["m", "m[1-2]"])),
+    st.just("set_webhook: {}"),
+    st.builds("wait_jobs: {{of: s{}}}".format, st.integers(0, 9)),
+    st.builds("wait_jobs: {{of: s{}, devices: 'm[1-2]'}}".format, st.integers(0, 9)),
     st.builds("retry_task: {{of: s{}}}".format, st.integers(0, 9)),
     st.builds("cancel_task: {{of: s{}}}".format, st.integers(0, 9)),
     st.builds("fail: {{devices: {}, step: 205}}".format, st.sampled_from(["m[1]", "m[2-3]"])),
@@ -62,6 +68,7 @@ ACTIONS = st.one_of(
     st.builds("charging_date: {}".format, st.sampled_from(["null", "2021-03-01T00:00:00+08:00", "2021-05-01T00:00:00+08:00"])),
     st.builds("advance: {}".format, st.sampled_from(["31d", "5 min", "10 min", "1h"])),
 )  # fmt: skip
+WAITS = st.sampled_from(["", "", "", "", ", wait: none"])
 SETTINGS = st.fixed_dictionaries({
     "date": st.sampled_from(["null", "2021-03-01T00:00:00+08:00", "2021-04-15T00:00:00+08:00"]),
     "free": st.integers(0, 4),
@@ -89,11 +96,13 @@ def with_tasks(actions):
         yield action
 
 
-@settings(max_examples=25, deadline=None)
-@given(SETTINGS, st.lists(ACTIONS, min_size=1, max_size=10))
-def test_the_platform_does_what_the_book_predicts(facts, actions):
+@settings(max_examples=40, deadline=None)
+@given(SETTINGS, st.lists(st.tuples(ACTIONS, WAITS), min_size=1, max_size=10))
+def test_the_platform_does_what_the_book_predicts(facts, steps):
+    actions = with_tasks([action for action, _ in steps])
     text = HEAD.format(**facts) + "".join(
-        f"  - {{id: s{n}, {action}}}\n" for n, action in enumerate(with_tasks(actions))
+        f"  - {{id: s{n}, {action}{wait}}}\n"
+        for n, (action, (_, wait)) in enumerate(zip(actions, steps, strict=True))
     )
     try:
         (play,) = load_bytes(text.encode(), "x.yaml", Path())

@@ -81,5 +81,4 @@ def test_who_cannot_be_chosen(roster, text, why):
 
 
 def test_who_is_connected(roster):
-    assert roster.are_connected([11, 16])
-    assert not roster.are_connected([11, 21])
+    assert roster.on_air([11, 16, 11, 21]) == [11, 16]

@@ -82,15 +82,23 @@ async def test_only_one_step_is_checked():
 
 async def test_jobs_that_do_not_end_stop_the_run_and_are_named():
     result, _ = await run("""\
-  - {id: a, create_task: {kind: FOTA, target: "2", devices: sleepers}}
+  - {id: deaf, inject: {call: inform, devices: "meters[1]", silent: true}}
+  - {id: a, create_task: {kind: FOTA, target: "2", devices: ["meters[1]", "sleepers[1]"]}, wait: none}
   - {id: b, wait_jobs: {of: a}, wait: 100 ms}
   - {id: c, buy: 1}
 """)
-    assert verdicts(result) == ["passed", "failed", "not_played"]
-    assert result.steps[1].note == (
-        "after 0.1 s 2 of 2 jobs of a have not ended (2 pending): sleepers-1 (device 5): not connected; "
-        "sleepers-2 (device 6): not connected"
+    assert verdicts(result) == ["passed", "passed", "failed", "not_played"]
+    assert result.steps[2].note == (
+        "after 0.1 s 1 of 2 jobs of a have not ended (2 pending): meters-1 (device 1): present, idle"
     )
+
+
+async def test_nobody_waits_for_devices_that_are_not_there():
+    result, _ = await run("""\
+  - {id: a, create_task: {kind: FOTA, target: "2", devices: sleepers}}
+  - {id: b, wait_jobs: {of: a}, expect: {jobs: {pending: 2}}}
+""")
+    assert verdicts(result) == ["passed", "passed"]
 
 
 async def test_a_step_that_cannot_be_done_fails():
@@ -211,7 +219,7 @@ async def test_a_fleet_that_stopped_ends_the_run_at_once():
 """)
     async with Stub() as stub, HttpOperator(stub.http_url) as operator:
         stage = Stage(play, operator, lambda _: None)
-        crew = Crew(stub, play.seed, stage.now_ms)
+        crew = Crew(stub, play.seed, stage.now_ms, stage.signing_key)
 
         def stop_the_fleet(event):
             if isinstance(event, StepEnded):

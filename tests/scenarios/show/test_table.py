@@ -13,7 +13,7 @@ from scenarios.runner.events import PlayEnded, PlayStarted, Progress, StepEnded
 from scenarios.show.console import ConsoleShow
 from scenarios.show.table import foot_lines, head_lines, layout_for, step_lines
 from scenarios.show.wording import jobs_text, seconds_text, size_text, verdict_text
-from tests.scenarios.report.test_reports import FAILED, LEFT, PASSED, UNCHECKED, play_result
+from tests.scenarios.report.test_reports import FAILED, LEFT, MIXED, PASSED, UNCHECKED, play_result
 
 
 def texts(lines):
@@ -43,7 +43,7 @@ def test_a_step_that_failed_shows_both_values():
     layout = layout_for(100, ["E1"], 5, symbols=True)
     failed = structs.replace(FAILED, title="t")
     first, *rest = texts(step_lines(failed, layout))
-    assert first.split() == ["✗", "E2", "t", "·", "·", "·", "·", "0", "0.00", "s"]
+    assert first.split() == ["✗", "E2", "t", "·", "·", "·", "·", "0"]
     assert [line.strip() for line in rest] == [
         "something took too long",
         "left: expected 1, seen 0",
@@ -93,6 +93,18 @@ def test_the_summary_is_ascii_where_the_output_is(tmp_path):
     assert b"ota-sim 1 - flow mqtt - embedded broker - seed 7 - 1.00 s" in raw.getvalue()
 
 
+@pytest.mark.parametrize(("width", "devices"), [(80, 10), (120, 10_000)])
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(0, ""), (0.004, "0.00 s"), (59.4, "59.40 s"), (5_999, "99m 59s")]
+)
+def test_the_time_stands_apart_from_the_count_before_it(width, devices, seconds, shown):
+    layout = layout_for(width, ["E1"], devices, symbols=True)
+    seen = structs.replace(PASSED.seen, left=devices)
+    (line, *_) = texts(step_lines(structs.replace(PASSED, seen=seen, seconds=seconds), layout))
+    wanted = [f"{devices:,}", *shown.split()]
+    assert line.split()[-len(wanted) :] == wanted
+
+
 def test_what_stands_below():
     layout = layout_for(100, ["E1"], 5, symbols=True)
     lines = texts(foot_lines(play_result(reason="because"), layout))
@@ -104,6 +116,18 @@ def test_what_stands_below():
         "  FAILED  4 steps, 1 failed, 1 not checked, 1 not played · 5 updates done, 20.0 KiB downloaded",
         "          fee 1,800.50 yuan · 2.50 s",
     ]
+
+
+def test_what_each_flow_did_stands_below_where_there_are_several():
+    layout = layout_for(100, ["E1"], 5, symbols=True)
+    fleet = play_result().fleet
+    result = play_result(fleet=structs.replace(fleet, flows=MIXED))
+    assert texts(foot_lines(result, layout))[2:4] == [
+        "     MQTT   2 devices, 1,000 updates done",
+        "     south  1 device, 1 update done, 2 failed",
+    ]
+    alone = play_result(fleet=structs.replace(fleet, flows={"mqtt": MIXED["mqtt"]}))
+    assert texts(foot_lines(alone, layout)) == texts(foot_lines(play_result(), layout))
 
 
 def test_words():
@@ -119,14 +143,20 @@ def test_words():
         "5.0 MiB",
         "3.0 GiB",
     ]
-    assert (
-        jobs_text(
-            structs.replace(
-                PASSED, seen=structs.replace(PASSED.seen, jobs={"failed": 1, "pending": 2, "upgrading": 1})
-            )
-        )
-        == "1 failed, 3 open"
-    )
+
+
+@pytest.mark.parametrize(
+    ("jobs", "auto_added", "text"),
+    [
+        (None, None, ""),
+        ({"failed": 1, "pending": 2, "upgrading": 1}, None, "1 failed, 3 open"),
+        (None, {"success": 2}, "auto-added so far: 2 updated"),
+        ({"success": 1}, {"success": 2, "failed": 1}, "1 updated, auto-added so far: 2 updated, 1 failed"),
+    ],
+)
+def test_the_jobs_of_a_step(jobs, auto_added, text):
+    seen = structs.replace(PASSED.seen, jobs=jobs, auto_added=auto_added)
+    assert jobs_text(structs.replace(PASSED, seen=seen)) == text
 
 
 def run_of(*verdicts, stopped_by=None):
