@@ -5,6 +5,7 @@ way (a per cent after the first range, 101, 201), then the new version. The far 
 """
 
 import asyncio
+import hashlib
 import os
 import time
 from dataclasses import replace
@@ -23,7 +24,7 @@ COUNT, MIXED = 1_900, 9_000
 PACKAGE_BYTES, RANGES = 64 * 1024, 4
 RANGE_BYTES = PACKAGE_BYTES // RANGES
 IN_FLIGHT = 64
-LIMIT_S = 300
+LIMIT_S = 60
 FLOWS = ("mqtt", "fuse", "studio", "south")
 
 
@@ -32,13 +33,13 @@ async def lean(peer):
     profile = Profile(flow="fuse", chunk_bytes=RANGE_BYTES, start_jitter_ms=0)
     fleet = Fleet(peer.endpoint, peer.identities, seed=1, profile=profile, downloads_in_flight=IN_FLIGHT)
     async with fleet:
-        await until(lambda: fleet.snapshot().jobs_succeeded == COUNT)
+        await until(lambda: fleet.snapshot().jobs_succeeded >= COUNT)
 
 
 async def until(is_done):
     async with asyncio.timeout(LIMIT_S):
         while not is_done():
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0.02)
 
 
 async def with_aiohttp(peer):
@@ -71,21 +72,25 @@ async def update(session, device):
     await call("POST", "/version", {"f_version": "1.0", "s_version": "1.0"})
     job = await call("GET", "/check?type=1&version=1.0")
     status = f"/{job['tid']}/status"
+    digest = hashlib.md5(usedforsecurity=False)
     for at in range(RANGES):
         asked = headers | {"Range": f"bytes={at * RANGE_BYTES}-{(at + 1) * RANGE_BYTES - 1}"}
         async with session.get(f"{base}/{job['tid']}/download", headers=asked) as response:
             assert response.headers["Ota-Errno"] == "0"
-            assert len(await response.read()) == RANGE_BYTES
+            part = await response.read()
+            assert len(part) == RANGE_BYTES
+            digest.update(part)
         if at == 0:
             await call("POST", status, {"step": 25})
+    assert digest.hexdigest() == job["md5"]
     await call("POST", status, {"step": 101})
     await call("POST", status, {"step": 201})
     await call("POST", "/version", {"f_version": job["target"], "s_version": "1.0"})
 
 
-def compare(client):
+def compare(far_end, client):
     """Update all devices once with a client, which has this process to itself; answers (s, client's CPU s, server's)."""
-    peer = Peer("stub", COUNT, PACKAGE_BYTES)
+    peer = Peer(far_end, COUNT, PACKAGE_BYTES)
     try:
         return asyncio.run(_timed(peer, {"lean": lean, "aiohttp": with_aiohttp}[client]))
     finally:
@@ -129,27 +134,36 @@ async def _mixed(peer, count):
     return took_s, (idle["rss"] - before["rss"]) / count, (ours_idle - ours_before) / count
 
 
-def run(*, quick):
+def compared(far_end, behind, rounds):
+    """Give the rows of both clients against a far end."""
     pairs = [
-        (in_a_process(compare, "lean"), in_a_process(compare, "aiohttp")) for _ in range(3 if quick else 5)
+        (in_a_process(compare, far_end, "lean"), in_a_process(compare, far_end, "aiohttp"))
+        for _ in range(rounds)
     ]
-    ratio = median([aiohttp_s / lean_s for (lean_s, *_), (aiohttp_s, *_) in pairs])
     shown = [
         f"{COUNT / median([pair[side][0] for pair in pairs]):,.0f} devices/s, client "
         f"{median([pair[side][1] for pair in pairs]) / COUNT * 1e6:,.0f} + server "
         f"{median([pair[side][2] for pair in pairs]) / COUNT * 1e6:,.0f} µs CPU a device"
         for side in (0, 1)
     ]
-    yield Row(
-        what=f"{COUNT:,} devices through the fuse flow, 64 KiB in four ranges",
-        ours=shown[0],
-        peer=f"{shown[1]} (aiohttp's client)",
-        ratio=ratio,
-        goal=f"at least {GOAL:g}",
-        held=ratio >= GOAL,
-    )
-    cpu = median([theirs[1] / ours[1] for ours, theirs in pairs])
-    yield Row(what="the same, client's CPU", ours="", ratio=cpu, goal=f"at least {GOAL:g}", held=cpu >= GOAL)
+    for what, at in (
+        (f"{COUNT:,} devices through the fuse flow, {behind}", 0),
+        ("the client's CPU there", 1),
+    ):
+        ratio = median([theirs[at] / ours[at] for ours, theirs in pairs])
+        yield Row(
+            what=what,
+            ours="" if at else shown[0],
+            peer="" if at else f"{shown[1]} (aiohttp's client)",
+            ratio=ratio,
+            goal=f"at least {GOAL:g}",
+            held=ratio >= GOAL,
+        )
+
+
+def run(*, quick):
+    yield from compared("bare", "handlers that do nothing", 3 if quick else 5)
+    yield from compared("stub", "the whole stub", 3 if quick else 5)
     mixed = [in_a_process(mix, MIXED) for _ in range(1 if quick else 3)]
     yield Row(
         what=f"{MIXED:,} devices, a quarter each mqtt, fuse, studio, south: one job each",

@@ -6,6 +6,7 @@ say: `go` starts one job for each device, `figures` prints CPU seconds, memory a
 
 import asyncio
 import gc
+import hashlib
 import json
 import sys
 import tempfile
@@ -28,10 +29,13 @@ PACKAGE_BYTES = 16 * 1024
 CONTENT = bytes(range(256)) * (PACKAGE_BYTES // 256)
 
 
-BARE_ANSWER = (
-    b'{"code":0,"msg":"succ","data":{"target":"2.0","tid":4643,"size":16384,"md5":"d41d8cd98f00b204e9800998ecf8427e",'
-    b'"status":1,"type":1},"request_id":"0123456789abcdef0123456789abcdef"}'
-)
+def made_up(count):
+    """Give devices that nobody has registered."""
+    return [
+        {"device_id": at + 1, "product_id": "bench", "name": f"d{at}", "key": "c2VjcmV0", "iccid": "", "imsi": "",
+         "f_version": "1.0", "s_version": "1.0"}
+        for at in range(count)
+    ]  # fmt: skip
 
 
 class Nothing:
@@ -74,11 +78,7 @@ class Nothing:
         )
 
     def identities(self):
-        return [
-            {"device_id": at + 1, "product_id": "bench", "name": f"d{at}", "key": "c2VjcmV0", "iccid": "", "imsi": "",
-             "f_version": "1.0", "s_version": "1.0"}
-            for at in range(self.count)
-        ]  # fmt: skip
+        return made_up(self.count)
 
     def connect(self, product_id, client_id, password):
         session = Session(device_id=int(client_id[1:]) + 1, product_id=product_id, name=client_id)
@@ -101,8 +101,6 @@ class Nothing:
         settle(True)
 
     async def go(self):
-        import hashlib
-
         md5 = hashlib.md5(CONTENT, usedforsecurity=False).hexdigest()
         self.left, self.started = len(self.sessions), time.perf_counter()
         for session in self.sessions.values():
@@ -127,12 +125,19 @@ class Bare:
     reports = 0
 
     def __init__(self, count, size_bytes):
+        self.count = count
         self.content = bytes(size_bytes)
+        self.answer = (
+            b'{"code":0,"msg":"succ","data":{"target":"2.0","tid":4643,"size":%d,"md5":"%b","status":1,"type":1},'
+            b'"request_id":"0123456789abcdef0123456789abcdef"}'
+            % (size_bytes, hashlib.md5(self.content, usedforsecurity=False).hexdigest().encode())
+        )
 
     async def __aenter__(self):
         app = web.Application()
         base = "/fuse-ota/{product}/{device}"
         app.router.add_get(base + "/version", self._answer)
+        app.router.add_post(base + "/version", self._take)
         app.router.add_get(base + "/check", self._answer)
         app.router.add_get(base + "/{tid}/download", self._download)
         app.router.add_post(base + "/{tid}/status", self._take)
@@ -146,14 +151,19 @@ class Bare:
         await self.runner.cleanup()
 
     def identities(self):
-        return []
+        return made_up(self.count)
+
+    async def go(self):
+        """Every device has its job already."""
 
     async def _answer(self, request):
-        return web.Response(body=BARE_ANSWER, content_type="application/json")
+        if request.query.get("type") == "2":
+            return web.Response(body=b'{"code":12012,"msg":"not exist"}', content_type="application/json")
+        return web.Response(body=self.answer, content_type="application/json")
 
     async def _take(self, request):
         await request.read()
-        return web.Response(body=BARE_ANSWER, content_type="application/json")
+        return web.Response(body=self.answer, content_type="application/json")
 
     async def _download(self, request):
         first, _, last = request.headers["Range"].removeprefix("bytes=").partition("-")

@@ -32,9 +32,11 @@ from device_sim.transport.alarm import Alarm
 from device_sim.transport.dialler import Dialler
 from device_sim.transport.http import HttpPool
 from device_sim.transport.http_connection import Head, Request
+from platform_stub.protocol.codes import OtaErrno
 from platform_stub.protocol.token import device_resource, make_token, product_resource
 
 _LENGTH_DIGITS_MAX: Final = 18
+_TOKEN_REFUSED: Final = str(int(OtaErrno.AUTHENTICATION))
 SKEW_IGNORED_S: Final = 60
 """Tokens end with a whole minute, some hours ahead: less than this does not matter to them."""
 
@@ -161,7 +163,8 @@ class Agent(ABC):
 
     def answer_began(self, head: Head) -> None:
         """The head of the answer came."""
-        self.set_clock(head.date)
+        if head.ota_errno == _TOKEN_REFUSED:
+            self.set_clock(head.date)
         length = head.content_length
         number = (
             int(length)
@@ -197,12 +200,13 @@ class Agent(ABC):
         now_s = self.crew.account_ms() // 1000 + self.skew_s
         return (now_s // 60 + 1) * 60 + self.crew.profile.token_life_s
 
-    def set_clock(self, date: str | None) -> None:
-        """Set the device's clock by the `Date` of an answer, as real devices do; a little off is left alone.
+    def set_clock(self, date: bytes) -> None:
+        """Set the device's clock by the `Date` of an answer that refuses a token; a little off is left alone.
 
-        Where the fleet was given account time, that is known better.
+        Real devices do so at every answer, to the same end. Where the fleet was given account time, that is known
+        better.
         """
-        date_s = None if date is None or not self.crew.sets_clock else read_date_s(date)
+        date_s = read_date_s(date) if self.crew.sets_clock else None
         if date_s is not None:
             skew_s = date_s - self.crew.account_ms() // 1000
             self.skew_s = skew_s if abs(skew_s) > SKEW_IGNORED_S else 0
@@ -254,9 +258,9 @@ class Agent(ABC):
 
 
 @lru_cache(maxsize=64)
-def read_date_s(text: str) -> int | None:
-    """Read an HTTP date as unix seconds; None when it is none. The same text comes in every answer of a second."""
+def read_date_s(date: bytes) -> int | None:
+    """Read an HTTP date as unix seconds; None when it is none. The same comes in every answer of a second."""
     try:
-        return int(parsedate_to_datetime(text).timestamp())
+        return int(parsedate_to_datetime(date.decode("latin-1")).timestamp())
     except (ValueError, OverflowError):
         return None

@@ -54,10 +54,9 @@ def _real_ms() -> int:
 class Fleet:
     """Devices that speak to one platform, each over the flow of its identity, or else of the profile.
 
-    `now_ms` is account time, by which tokens are signed; left out, it is real time, and each device sets its clock by
-    the `Date` of what it is answered. `connects_in_flight`, `downloads_in_flight` and
-    `calls_in_flight` bound what the fleet asks of the platform at once. UsageFault: a device is there twice, or its
-    key is no key.
+    `now_ms` is account time, by which tokens are signed; left out, it is real time, and a device that is refused sets
+    its clock by the `Date` of the answer. `connects_in_flight`, `downloads_in_flight` and `calls_in_flight` bound what
+    the fleet asks of the platform at once. UsageFault: a device is there twice, or its key is no key.
     """
 
     def __init__(

@@ -28,7 +28,7 @@ ANSWER_BYTES_MAX: Final = 16 * 1024
 class HttpAgent(Agent):
     """A device and the call it has under way."""
 
-    __slots__ = ("_body", "_is_calling", "_signed", "_signed_until_s", "_status", "bell")
+    __slots__ = ("_body", "_date", "_is_calling", "_signed", "_signed_until_s", "_status", "bell")
 
     def __init__(self, crew: Crew, identity: Identity, counters: Counters) -> None:
         dialect = DIALECTS[self.flow]
@@ -47,6 +47,7 @@ class HttpAgent(Agent):
         super().__init__(crew, identity, device, counters)
         self._is_calling = False
         self._status = 0
+        self._date = b""
         self._body = b""
         self._signed = ""  # the last token: a job is ten requests, and signing would be a fifth of their cost
         self._signed_until_s = 0
@@ -91,8 +92,8 @@ class HttpAgent(Agent):
     def answer_began(self, head: Head) -> None:
         """The head of the answer came."""
         if self._is_calling:
-            self.set_clock(head.date)
             self._status = head.status
+            self._date = head.date
         else:
             super().answer_began(head)
 
@@ -157,6 +158,7 @@ class HttpAgent(Agent):
         refused[effect.code] = refused.get(effect.code, 0) + 1
         self.refusals += 1
         self._signed_until_s = 0
+        self.set_clock(self._date)
         self.crew.note(self, f"{self.flow} code {effect.code} ({effect.text})")
 
     def _calls_accepted(self, _: effects.CallsAccepted) -> None:

@@ -27,7 +27,6 @@ _KEPT: Final[Mapping[bytes, str]] = MappingProxyType(
         b"ota-errno": "ota_errno",
         b"content-range": "content_range",
         b"content-length": "content_length",
-        b"date": "date",
     }
 )
 
@@ -39,7 +38,7 @@ class Head(NamedTuple):
     ota_errno: str | None
     content_range: str | None
     content_length: str | None
-    date: str | None = None
+    date: bytes = b""  # as it came: hardly anyone reads it
 
 
 class Request(NamedTuple):
@@ -115,6 +114,7 @@ class HttpConnection(Stream):
     __slots__ = (
         "_began_now",
         "_complete_now",
+        "_date",
         "_deadline_ms",
         "_drained",
         "_head",
@@ -142,6 +142,7 @@ class HttpConnection(Stream):
         self._request: Request | None = None
         self._served = 0
         self._head: dict[str, str] = {}
+        self._date = b""
         self._parts: list[bytes] = []
         self._began_now = self._complete_now = False
         self._violation = ""
@@ -246,9 +247,12 @@ class HttpConnection(Stream):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep what a device needs."""
-        field = _KEPT.get(name.lower())
+        name = name.lower()
+        field = _KEPT.get(name)
         if field is not None:
             self._head[field] = value.decode("latin-1").strip()
+        elif name == b"date":
+            self._date = value
 
     def on_headers_complete(self) -> None:
         """Note that the answer began."""
@@ -296,7 +300,7 @@ class HttpConnection(Stream):
                     head.get("ota_errno"),
                     head.get("content_range"),
                     head.get("content_length"),
-                    head.get("date"),
+                    self._date,
                 )
             )
 
