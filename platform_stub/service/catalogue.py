@@ -259,6 +259,8 @@ def add_package(
         return malformed(
             f"query start_version: a differential package leads from it to {target}, another version"
         )
+    if (facts.manufacturer is None) != (facts.model is None):
+        return malformed("query manufacturer and model: name both or neither; one alone fits no device")
     file_name = facts.file_name or (f"{name}.bin" if FILE_NAME.fullmatch(f"{name}.bin") else DEFAULT_FILE)
     if not FILE_NAME.fullmatch(file_name):
         return malformed(

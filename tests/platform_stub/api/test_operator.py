@@ -331,6 +331,8 @@ async def test_a_package_s_upload_says_what_it_is(client):
         ("kind=FOTA&name=q&target=3&start_version=3", b"x", "start_version"),
         ("kind=FOTA&name=q&target=3&start_version=a%20b", b"x", "$.start_version"),
         ("kind=FOTA&name=q&target=3&manufacturer=", b"x", "$.manufacturer"),
+        ("kind=FOTA&name=q&target=3&manufacturer=001", b"x", "both or neither"),
+        ("kind=FOTA&name=q&target=3&model=00106", b"x", "both or neither"),
         ("kind=FOTA&name=q&target=3&model=a%0Ab", b"x", "$.model"),
         ("kind=TOTA&name=q&target=3", b"x", "$.kind"),
         ("kind=FOTA&name=&target=3", b"x", "$.name"),
