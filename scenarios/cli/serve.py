@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 import time
@@ -12,7 +13,7 @@ from typing import Final, Literal, TypeVar
 import click
 import msgspec
 
-from platform_stub.access_log import LineLog
+from platform_stub.access_log import AsideFile, LineLog
 from platform_stub.protocol import operator as api
 from platform_stub.protocol.errors import UsageFault
 from platform_stub.protocol.token import TEN_YEARS_S, device_resource, make_token
@@ -93,20 +94,28 @@ def serve(
     sys.exit(exit_code)
 
 
+# A pipe that nobody reads is refused, not waited for.
+_TO_ITS_END: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK
+
+
 @contextlib.contextmanager
 def _open_log(path: str | None) -> Iterator[LineLog | None]:
     """Open what `--log` names; "-" is standard error."""
     if path is None:
         yield None
-    elif path == "-":
-        yield LineLog(sys.stderr)
-    else:
-        try:
-            out = Path(path).open("a", encoding="utf-8")  # noqa: SIM115 - closed below
-        except OSError as exc:
-            raise UsageFault(f"--log {path}: {exc.strerror or exc}") from exc
-        with out:
-            yield LineLog(out)
+        return
+    try:
+        descriptor = sys.stderr.fileno() if path == "-" else os.open(path, _TO_ITS_END, 0o644)
+    except (OSError, ValueError) as exc:
+        raise UsageFault(f"--log {path}: {getattr(exc, 'strerror', None) or exc}") from exc
+    if path != "-":
+        os.set_blocking(descriptor, True)
+    out = AsideFile(descriptor)
+    try:
+        yield LineLog(out)
+    finally:
+        if out.close() and path != "-":
+            os.close(descriptor)
 
 
 async def _serve(

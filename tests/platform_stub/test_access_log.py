@@ -2,12 +2,13 @@
 
 import io
 import json
+import os
 import re
 import time
 
 import pytest
 
-from platform_stub.access_log import LineLog
+from platform_stub.access_log import AsideFile, LineLog
 from platform_stub.api.http_limits import LIMITS
 from platform_stub.protocol.mqtt.packets import Connack, Connect, Disconnect, Publish, Subscribe, Will
 from platform_stub.protocol.operator import InjectFault
@@ -277,3 +278,52 @@ def test_a_file_that_takes_no_more_ends_the_log_and_nothing_else(caplog):
     assert [record.getMessage() for record in caplog.records] == [
         "the access log ends here: I/O operation on closed file"
     ]
+
+
+def test_a_reader_that_stands_still_stops_nobody():
+    reading, writing = os.pipe()
+    out = AsideFile(writing, lines_max=5)
+    for _ in range(100):  # more than a pipe and the queue hold
+        out.write("x" * 99_999 + "\n")
+    with os.fdopen(reading, encoding="utf-8") as reader:
+        assert len(reader.readline()) == 100_000
+        for _ in range(20):  # what is queued comes when it is read, and then the rest is accounted for
+            out.write("later\n")
+            if "lines are left out: they were not read in time" in reader.readline():
+                break
+        else:
+            pytest.fail("what was left out was never said")
+        assert out.close()
+    os.close(writing)
+
+
+def test_a_stub_ends_though_its_log_is_not_read():
+    reading, writing = os.pipe()
+    out = AsideFile(writing)
+    out.write("x" * 999_999)
+    assert not out.close()
+    os.close(reading)
+
+
+def test_what_was_written_is_there_when_it_is_closed(tmp_path):
+    path = tmp_path / "log"
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT)
+    out = AsideFile(descriptor)
+    for at in range(1_000):
+        out.write(f"{at}\n")
+    assert out.close()
+    os.close(descriptor)
+    assert path.read_text() == "".join(f"{at}\n" for at in range(1_000))
+
+
+async def test_what_can_not_be_written_ends_the_log(caplog):
+    descriptor = os.open("/dev/full", os.O_WRONLY)
+    log = LineLog(AsideFile(descriptor))
+
+    def is_told():
+        log.write("fuse", "p/d", "GET /x")
+        return caplog.messages
+
+    await until(is_told)
+    assert caplog.messages == ["the access log ends here: [Errno 28] No space left on device"]
+    os.close(descriptor)
