@@ -38,8 +38,18 @@ def tool_version() -> str:
 
 
 def run_all(plays: Sequence[Play], options: RunOptions, jobs: int, show: Show) -> RunResult:
-    """Run plays, `jobs` at once, and answer when all have ended. 1 runs them in this process."""
-    return asyncio.run(_Run(plays, options, show).go(min(jobs, len(plays))))
+    """Run plays, `jobs` at once, and answer when all have ended. 1 runs them in this process.
+
+    A signal that stopped them leaves its handler: pressed again, it must not cost the reports.
+    """
+    before = {number: signal.getsignal(number) or signal.SIG_DFL for number in _STOPPERS}
+    run = _Run(plays, options, show)
+    try:
+        return asyncio.run(run.go(min(jobs, len(plays))))
+    finally:
+        if not run.stopped_by:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 class _Run:
@@ -49,18 +59,25 @@ class _Run:
         self._show = show
         self._results: dict[int, PlayResult] = {}
         self._is_over = False
-        self._stopped_by: Stopper | Literal[""] = ""
+        self.stopped_by: Stopper | Literal[""] = ""
 
     async def go(self, jobs: int) -> RunResult:
         """Run them all."""
         began = time.monotonic()
         main = asyncio.current_task()
         assert main is not None
-        for number, stopper in _STOPPERS.items():
-            asyncio.get_running_loop().add_signal_handler(number, self._stop, main, stopper)
+        loop = asyncio.get_running_loop()
+
+        def heard(number: int, _: object) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(self._stop, main, _STOPPERS[signal.Signals(number)])
+
+        # not through the loop: while it closes its handlers are gone, and a signal would end the process
+        for number in _STOPPERS:
+            signal.signal(number, heard)
         try:
             await (self._one_by_one() if jobs <= 1 else self._several(jobs))
-            interrupted = bool(self._stopped_by)
+            interrupted = bool(self.stopped_by)
         except asyncio.CancelledError:
             interrupted = True
         results = [self._results[at] for at in sorted(self._results)]
@@ -69,13 +86,13 @@ class _Run:
             plays=tuple(results),
             seconds=time.monotonic() - began,
             interrupted=interrupted or any(result.verdict == "stopped" for result in results),
-            stopped_by=self._stopped_by,
+            stopped_by=self.stopped_by,
         )
 
     def _stop(self, main: "asyncio.Task[RunResult]", stopper: Stopper) -> None:
         """Stop all; pressed again while that is under way, nothing more happens."""
-        if not self._stopped_by:
-            self._stopped_by = stopper
+        if not self.stopped_by:
+            self.stopped_by = stopper
             self._is_over = True
             main.cancel()
 

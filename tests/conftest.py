@@ -1,10 +1,15 @@
-"""What holds for all tests: where nothing may be skipped, a skip is a failure."""
+"""What holds for all tests: where nothing may be skipped, a skip is a failure; no example is timed."""
 
 import os
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 NO_SKIPS = "OTA_SIM_NO_SKIPS"
+
+# how long one example takes says something of the machine, not of what is tested
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 
 def pytest_terminal_summary(terminalreporter):

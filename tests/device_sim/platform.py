@@ -45,6 +45,13 @@ def identities(count, start=1):
     ]
 
 
+async def failed_to_connect(fleet):
+    """Wait until a device has, where there is no platform that would see it try."""
+    async with asyncio.timeout(20):
+        while not fleet.snapshot().connect_failures:
+            await asyncio.sleep(0.005)
+
+
 class Job:
     def __init__(self, tid, name, target):
         self.tid, self.name, self.target = tid, name, target

@@ -12,7 +12,7 @@ from platform_stub.protocol import messages, topics
 from platform_stub.protocol.errors import UsageFault
 from tests.device_sim.core.http_story import FLOWS
 from tests.device_sim.http_platform import CUT, HANG, HttpPlatform, fail_in_one_byte, unavailable
-from tests.device_sim.platform import KEY, PACKAGE, Platform, identities
+from tests.device_sim.platform import KEY, PACKAGE, Platform, failed_to_connect, identities
 
 QUICK = Profile(
     flow="fuse",
@@ -223,7 +223,8 @@ async def test_a_token_of_south_that_grows_old_in_the_download():
 async def test_refused_devices_are_named_and_do_not_storm(flow):
     async with HttpPlatform() as platform:
         platform.refuse = {"dev-2", "dev-3"}
-        async with Fleet(platform, identities(4), profile=profile(flow)) as fleet:
+        seldom = profile(flow, refused_base_ms=200, backoff_max_ms=5_000)
+        async with Fleet(platform, identities(4), profile=seldom) as fleet:
             with pytest.raises(FleetError) as caught:
                 await fleet.ready(20)
             code = "fuse code 10403 (authentication failed)" if flow == "fuse" else f"{flow} code 1 (auth)"
@@ -382,9 +383,9 @@ async def test_nobody_listens():
     async with HttpPlatform() as platform:
         gone = Endpoint(http_address=platform.http_address, mqtt_address=platform.mqtt_address)
     async with Fleet(gone, identities(1), profile=QUICK) as fleet:
+        await failed_to_connect(fleet)
         with pytest.raises(FleetError, match="Connection refused"):
-            await fleet.ready(0.3)
-        assert fleet.snapshot().connect_failures
+            await fleet.ready(0.05)
 
 
 async def test_one_fleet_of_all_four_flows():

@@ -16,12 +16,12 @@ QUICK = Profile(
     poll_ms=60,
     start_jitter_ms=20,
     chunk_bytes=1_000,
-    reply_interval_ms=200,
+    reply_interval_ms=60_000,  # the stub loses nothing, and a reply or an answer that is late is no mistake
     backoff_base_ms=20,
     backoff_max_ms=100,
     refused_base_ms=40,
     download_retry_ms=20,
-    http_timeout_ms=500,
+    http_timeout_ms=60_000,
 )
 PACKAGE = bytes(range(256)) * 12  # 3,072 bytes: four ranges
 
@@ -247,7 +247,8 @@ async def test_a_stub_that_is_gone_in_the_middle_and_comes_back_with_its_data(tm
     ids=["503", "silent", "cut", "late"],
 )
 async def test_a_stub_that_goes_wrong_fails_no_job(world, rule):
-    async with Fleet(world.stub, world.identities, seed=1, profile=QUICK) as fleet:
+    hasty = dataclasses.replace(QUICK, reply_interval_ms=200, http_timeout_ms=500)
+    async with Fleet(world.stub, world.identities, seed=1, profile=hasty) as fleet:
         await fleet.ready(30)
         await world.ask("POST", "/v1/injected-faults", rule)
         task = await world.order()

@@ -20,7 +20,7 @@ def platform() -> RecordingPlatform:
 
 @pytest.fixture
 async def broker(platform: RecordingPlatform) -> AsyncIterator[AmqttBroker]:
-    it = AmqttBroker(platform, "127.0.0.1", 0, Limits(connect_timeout_ms=50, queue_messages_max=20))
+    it = AmqttBroker(platform, "127.0.0.1", 0, Limits(connect_timeout_ms=500, queue_messages_max=20))
     await it.start()
     yield it
     await it.stop()
@@ -49,7 +49,7 @@ async def test_in_strict_mode_it_grants_qos_0_and_holds_no_rates(platform: Recor
     async with device(broker.address) as client:
         await client.login()
         assert await client.subscribe("/ota/#", qos=1) == (0,)
-        async with asyncio.timeout(2):  # less than five publishes take at one a second
+        async with asyncio.timeout(3.5):  # less than five publishes take at one a second
             for at in range(1, 6):
                 client.publish(topics.STATUS, b"{}", 1, at)
                 assert await client.expect(Puback) == Puback(at)

@@ -157,7 +157,7 @@ async def test_a_start_and_an_expiry_come_by_themselves(running):
     await ready(running)
     running.radio.take()
     start_ms = running.platform.account_now(running.account) + 700
-    task = await running.task(start_at_ms=start_ms, expires_after_ms=200)
+    task = await running.task(start_at_ms=start_ms, expires_after_ms=1_000)
     assert informs(running) == []
     async with asyncio.timeout(WAIT_S):
         await running.platform.wait_for_task(task.task_id, WAIT_S)

@@ -184,7 +184,7 @@ async def test_a_span_and_a_wrong_key(stub, world, tmp_path):
     cells = lines[2].split(",")
     cells[3] = "AAAA"
     file.write_text("\n".join([*lines[:2], ",".join(cells), lines[3]]) + "\n")
-    code, out, err = await run(*fleet(stub, file, "--until", "1s"))
+    code, out, err = await run(*fleet(stub, file, "--until", "3s"))
     assert (code, err.splitlines()[-1]) == (1, "ota-sim: 1 of 3 devices are not in")
     assert "CONNACK 5 (not authorised)" in out
     code, _, err = await run(*fleet(stub, file, "--until", "idle"))
@@ -207,9 +207,9 @@ async def test_nobody_is_there(tmp_path):
         pass
     file = tmp_path / "fleet.csv"
     file.write_text("device_id,product_id,name,key\n1,p1,d1,AAAA\n")
-    code, _, err = await run(*fleet(stub, file, "--until", "500ms"))
+    code, _, err = await run(*fleet(stub, file, "--until", "2s"))
     assert (code, "nobody answers there. Is `ota-sim serve` running?" in err) == (3, True)
-    code, _, err = await run(*fleet(stub, file, "--until", "idle", "--give-up", "1s"))
+    code, _, err = await run(*fleet(stub, file, "--until", "idle", "--give-up", "2s"))
     assert (code, "Connection refused" in err) == (3, True)
     code, _, err = await run("devices", "export", "--http", spell(stub.http_address), "--account", 1)
     assert (code, "Is `ota-sim serve` running there?" in err) == (3, True)

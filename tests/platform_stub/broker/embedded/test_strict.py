@@ -136,14 +136,16 @@ async def test_what_waits_is_dropped_with_a_connection_that_the_platform_ends():
         dev = await real_time(stage).device()
         for at in range(20):
             dev.publish(topics.STATUS, b"%d" % at, 0)
-        await stage.platform.until(lambda: len(stage.platform.messages) == 2)
+        await stage.platform.until(lambda: len(stage.platform.messages) >= 2)
+        handed_on = len(stage.platform.messages)
+        assert handed_on < 20
         stage.broker.close(stage.platform.session("dev1"))
         assert await dev.is_closed()
         other = await stage.device("dev2")
         for at in range(3):
             other.publish(topics.STATUS, b"other", 1, at + 1)
             await other.expect(Puback)
-    assert [name for name, _, _ in stage.platform.messages].count("dev1") == 2
+    assert [name for name, _, _ in stage.platform.messages].count("dev1") == handed_on
 
 
 async def test_a_flood_is_not_read_further_than_what_may_wait():
