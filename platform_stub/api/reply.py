@@ -52,7 +52,6 @@ class Reply:
     body: Body = b""
     now_ms: int | None = None
     chunk: bytes = b""
-    closes: bool = False
     delay_s: float = 0.0
     cut_at_bytes: int | None = None
     is_silent: bool = False
