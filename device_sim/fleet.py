@@ -19,7 +19,8 @@ from typing import Final, Self
 from device_sim.agent import Agent
 from device_sim.census import Census
 from device_sim.core.events import FaultSet
-from device_sim.core.profile import FLOWS, Fault, Flow, Profile
+from device_sim.core.faults import Fault
+from device_sim.core.profile import FLOWS, Flow, Profile
 from device_sim.core.state import Link
 from device_sim.errors import FleetError, FleetFailed
 from device_sim.http_agent import FuseAgent, SouthAgent, StudioAgent

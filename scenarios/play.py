@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
+from device_sim import STURDY, Fault, World
 from platform_stub.protocol.operator import InjectFault, Kind, Policy, RegisterDevice, Retry
 from scenarios.selection import Selection
 
@@ -230,6 +231,92 @@ class Check(_Action, tag="check", frozen=True, kw_only=True):
     of: str | None
 
 
+class Upload(_Action, tag="upload", frozen=True, kw_only=True):
+    """Upload a package that no task uses yet; `skip` has its verification skipped."""
+
+    package: PackageFacts
+    skip: bool = False
+
+
+class Register(_Action, tag="register", frozen=True, kw_only=True):
+    """Register more devices, as a fleet of their own, while the scenario is on."""
+
+    fleet: "FleetStart"
+
+
+class SetFaults(_Action, tag="fault", frozen=True, kw_only=True):
+    """Let something go wrong with some devices from now on, beside what does already."""
+
+    devices: Devices
+    fault: Fault
+
+
+class ClearFaults(_Action, tag="clear_faults", frozen=True, kw_only=True):
+    """Take the faults of a step off, or all faults of some devices, or, without both, all."""
+
+    by: str | None
+    devices: Devices = ()
+
+
+class SetDevices(_Action, tag="set_devices", frozen=True, kw_only=True):
+    """Change the world of some devices from now on; None is left as it is."""
+
+    devices: Devices
+    battery: float | None = None
+    signal: float | None = None
+    storage_bytes: int | None = None
+    mcu_storage_bytes: int | None = None
+
+
+class PowerOff(_Action, tag="power_off", frozen=True, kw_only=True):
+    """Take the power from some devices; after `for_ms` of the device's time they have it again."""
+
+    devices: Devices
+    for_ms: int | None = None
+
+
+class PowerOn(_Action, tag="power_on", frozen=True, kw_only=True):
+    """Give some devices their power back."""
+
+    devices: Devices
+
+
+class Storm(_Action, tag="storm", frozen=True, kw_only=True):
+    """Cut the connections of some devices; all come back at once."""
+
+    devices: Devices
+
+
+class SwapCards(_Action, tag="swap_cards", frozen=True, kw_only=True):
+    """Let devices swap their cards: the first with the second, the third with the fourth, and so on."""
+
+    devices: Devices
+
+
+class RenewKeys(_Action, tag="renew_keys", frozen=True, kw_only=True):
+    """Give devices new keys at the platform; unless they are told, they go on signing with the old ones."""
+
+    devices: Devices
+    told: bool = True
+
+
+class WaitUntil(_Action, tag="wait_until", frozen=True, kw_only=True):
+    """Look again and again until all of this is so.
+
+    The clock moves to what devices wait for, by `advance_ms` at most.
+    """
+
+    of: str | None
+    until: "Expected"
+    advance_ms: int = 0
+
+
+class Parallel(_Action, tag="parallel", frozen=True, kw_only=True):
+    """Do several steps at once; each is judged by itself."""
+
+    steps: "tuple[PlayStep, ...]"
+
+
 Action = (
     CreateTask
     | RetryTask
@@ -258,11 +345,53 @@ Action = (
     | Advance
     | AdvanceTo
     | Check
+    | Upload
+    | Register
+    | SetFaults
+    | ClearFaults
+    | SetDevices
+    | PowerOff
+    | PowerOn
+    | Storm
+    | SwapCards
+    | RenewKeys
+    | WaitUntil
+    | Parallel
 )
 
 
+class Bounds(_Value, frozen=True, kw_only=True):
+    """A count that may be anything from `low` to `high`; None: no bound."""
+
+    low: int | None = None
+    high: int | None = None
+
+    @property
+    def text(self) -> str:
+        """Spell it as it is written."""
+        if self.low is not None and self.high is not None:
+            return f"{self.low}-{self.high}"
+        return f">= {self.low}" if self.low is not None else f"<= {self.high}"
+
+
+Wanted = int | Bounds
+"""A count that is expected."""
+
+
+def is_wanted(wanted: Wanted, seen: int) -> bool:
+    """Say whether a count is as expected."""
+    if isinstance(wanted, int):
+        return wanted == seen
+    return (wanted.low is None or seen >= wanted.low) and (wanted.high is None or seen <= wanted.high)
+
+
+def spell_wanted(wanted: Wanted) -> str | int:
+    """Give an expected count as a number, or as words when it may be one of several."""
+    return wanted if isinstance(wanted, int) else wanted.text
+
+
 class ExpectedVersions(_Value, frozen=True, kw_only=True):
-    """Versions that devices must have."""
+    """Versions that devices must have, as the platform knows them."""
 
     devices: Devices
     f_version: str | None
@@ -286,30 +415,79 @@ class ExpectedDistribution(_Value, frozen=True, kw_only=True):
     s_versions: dict[str, int] | None
 
 
+class ExpectedDevices(_Value, frozen=True, kw_only=True):
+    """What devices must really run and be at, as they themselves know; None is not looked at.
+
+    `count` is how many of them must be so; None: all.
+    """
+
+    devices: Devices
+    f_version: str | None = None
+    s_version: str | None = None
+    stage: str | None = None  # as `device_sim.DeviceView` names it
+    link: str | None = None
+    failed_step: int | None = None  # of the last job
+    count: Wanted | None = None
+
+
+class ExpectedMessages(_Value, frozen=True, kw_only=True):
+    """How many messages devices must have sent or received during the step, all together, or each by itself."""
+
+    devices: Devices  # all when empty
+    way: Literal["sent", "received"]
+    topic: str | None  # `ota/inform`, `ota/status`, ...: the end of the topic; or the call over HTTP
+    step: int | None
+    count: Wanted
+    each: bool = False
+
+
+class ExpectedPushes(_Value, frozen=True, kw_only=True):
+    """How many pushes of a step's task the webhook must have got by now."""
+
+    of: str
+    count: Wanted
+
+
 class Expected(_Value, frozen=True, kw_only=True):
     """What must come back, by the names of the language.
 
-    `counts` holds `jobs.failed`, `notices.sms` and `struck.STEP` too, `amounts` are in fen.
+    `counts` holds `jobs.failed`, `notices.sms`, `struck.STEP` and `journal.bound` too, `amounts` are in fen. `never` is
+    what must not be so, any of it.
     """
 
     outcome: str | None = None
     reason: str | None = None
     task_state: str | None = None
-    counts: dict[str, int] = {}
+    counts: dict[str, Wanted] = {}
+    running: tuple[ExpectedDevices, ...] = ()
+    messages: tuple[ExpectedMessages, ...] = ()
+    pushed: tuple[ExpectedPushes, ...] = ()
+    never: "tuple[Never, ...]" = ()
     amounts: dict[str, int] = {}
     versions: tuple[ExpectedVersions, ...] = ()
     entitlements: tuple[ExpectedEntitlements, ...] = ()
     distribution: tuple[ExpectedDistribution, ...] = ()
 
 
+class Never(_Value, frozen=True, kw_only=True):
+    """What must not be so: of a step's task, or of the account."""
+
+    of: str | None
+    expected: Expected
+
+
 class PlayStep(_Value, frozen=True, kw_only=True):
-    """A step; `wait_ms` is how long its jobs may take, None means that they are not waited for."""
+    """A step; `wait_ms` is how long its jobs may take, None means that they are not waited for.
+
+    `xfail` says why it is known to fail; passing is then the failure.
+    """
 
     id: str
     title: str
     action: Action
     wait_ms: int | None
     expected: Expected
+    xfail: str = ""
 
 
 class AccountStart(_Value, frozen=True, kw_only=True):
@@ -357,6 +535,8 @@ class FleetStart(_Value, frozen=True, kw_only=True):
     manufacturer: str = ""
     model: str = ""
     own: dict[str, Habits] = {}
+    world: World = STURDY
+    faults: tuple[Fault, ...] = ()
 
     def habits_of(self, name: str) -> Habits:
         """Give a device's habits, by its name."""
@@ -389,6 +569,9 @@ class Play(_Value, frozen=True, kw_only=True):
     fleets: tuple[FleetStart, ...]
     groups: dict[str, Devices]
     steps: tuple[PlayStep, ...]
+    teardown: tuple[PlayStep, ...] = ()  # done at the end, whatever happened before
+    never: tuple[Never, ...] = ()  # looked at after each step, and while one waits
+    on_error: Literal["stop", "continue"] = "stop"  # when the platform's adapter fails in a step
 
     @property
     def name(self) -> str:

@@ -11,9 +11,9 @@ from msgspec import Struct
 
 from platform_stub.protocol.operator import Policy
 from scenarios.brokers import BROKERS
-from scenarios.play import Play, PlayStep
+from scenarios.play import Play, PlayStep, spell_wanted
 
-StepVerdict = Literal["passed", "failed", "unchecked", "not_played", "planned"]
+StepVerdict = Literal["passed", "failed", "xfailed", "unchecked", "not_played", "planned"]
 PlayVerdict = Literal["passed", "failed", "skipped", "broken", "stopped"]
 
 
@@ -48,6 +48,7 @@ class Seen(_Value, frozen=True, kw_only=True):
     deliveries: dict[str, int] | None = None
     pushes: int | None = None
     struck: dict[str, int] | None = None
+    journal: dict[str, int] | None = None
 
 
 Fact = str | int | None
@@ -77,6 +78,9 @@ class StepResult(_Value, frozen=True, kw_only=True):
     remark: str = ""
     at_ms: int = 0
     seconds: float = 0.0
+    began: float = 0.0  # seconds since the play began
+    xfail: str = ""
+    parallel: "tuple[StepResult, ...]" = ()
 
 
 class AuditResult(_Value, frozen=True, kw_only=True):
@@ -117,6 +121,49 @@ class FleetFigures(_Value, frozen=True, kw_only=True):
     flows: dict[str, FlowFigures] = {}
 
 
+class Sample(_Value, frozen=True, kw_only=True):
+    """How the account stood at a moment of the run: licences left, and jobs of all tasks by state."""
+
+    seconds: float  # since the play began
+    clock_ms: int  # of the account
+    purchased_left: int
+    free_left: int
+    jobs: dict[str, int]
+
+
+class StoryEntry(_Value, frozen=True, kw_only=True):
+    """Something that happened to a device. `what` is one of `device_sim.recorder`'s words."""
+
+    ms: int  # since the play began
+    what: str
+    tid: int = 0
+    step: int = 0
+    text: str = ""
+
+
+class DeviceStory(_Value, frozen=True, kw_only=True):
+    """All that happened to a device, oldest first, where it is now, and why."""
+
+    device_id: int
+    name: str
+    fleet: str
+    flow: str
+    f_version: str
+    s_version: str
+    state: str  # of its last job: success, failed, ..., or none; as the platform knows
+    stage: str  # what it is at by itself
+    why: str  # the reason it is where it is, in words; empty when its job went well
+    entries: tuple[StoryEntry, ...] = ()
+    is_cut: bool = False  # whether older entries were dropped
+
+
+class Story(_Value, frozen=True, kw_only=True):
+    """What a play looked like over time."""
+
+    samples: tuple[Sample, ...] = ()
+    devices: tuple[DeviceStory, ...] = ()
+
+
 class PlayResult(_Value, frozen=True, kw_only=True):
     """What one play came to. `reason` is set when it was skipped, broke down or was stopped."""
 
@@ -139,7 +186,11 @@ class PlayResult(_Value, frozen=True, kw_only=True):
     devices: int
     connected: int
     steps: tuple[StepResult, ...] = ()
+    teardown: tuple[StepResult, ...] = ()
     audit: AuditResult | None = None
+    story: Story = Story()
+    evidence: str = ""  # the folder with what a failed run left, where one was asked for
+    target: str = ""  # the platform under test; empty: the stub
     fleet: FleetFigures | None = None
     fee_fen: int = 0
     started_ms: int = 0
@@ -210,7 +261,7 @@ def expected_of(step: PlayStep) -> dict[str, str | int]:
         facts["outcome"] = expected.outcome
     if expected.task_state is not None:
         facts["task_state"] = expected.task_state
-    facts |= expected.counts
+    facts |= {name: spell_wanted(wanted) for name, wanted in expected.counts.items()}
     facts |= {f"{name}_fen": amount_fen for name, amount_fen in expected.amounts.items()}
     for versions in expected.versions:
         where = ", ".join(selection.text for selection in versions.devices)

@@ -4,7 +4,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from device_sim.core.profile import Fault
+from device_sim.core.faults import Fault
 
 
 class PowerOn(Struct, frozen=True, gc=False):

@@ -14,7 +14,7 @@ from device_sim.core.download import Verdict
 from device_sim.core.draw import Purpose, jittered
 from device_sim.core.effects import Effect, Fetch, JobEnded, JobStarted, Outcome, StopFetch
 from device_sim.core.events import Answered, Chunk, Fetched, FetchFailed, LinkUp, Tick
-from device_sim.core.profile import FAILURE_TEXTS, STRIKES, Strike
+from device_sim.core.faults import FAILURE_TEXTS, STRIKES, Strike
 from device_sim.core.state import Job, Stage
 from device_sim.core.talker import Talker
 from device_sim.core.wheel import NEVER

@@ -1,15 +1,14 @@
-"""How a device behaves, as data: its habits (`Profile`) and what is made to go wrong (`Fault`).
+"""How a device behaves, as data: its habits. What is made to go wrong with it is in `faults`.
 
 Times are milliseconds of the device's own running time, unless a name says seconds; sizes are bytes.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum, auto
 from types import MappingProxyType
 from typing import Final, Literal, get_args
 
-from platform_stub.protocol.codes import DOWNLOAD_FAILURES, UPDATE_FAILURES
+from device_sim.core.world import STURDY, World
 from platform_stub.protocol.errors import UsageFault
 
 Flow = Literal["mqtt", "fuse", "studio", "south"]
@@ -26,6 +25,7 @@ class Profile:
 
     flow: Flow = "mqtt"  # of the devices whose identity names none
     poll_ms: int = 2_000  # HTTP flows: after so long at most a device asks again, each kind in turn
+    world: World = STURDY
     inform: bool = False  # HTTP flows: it is connected over MQTT too, and asks at once when it is told
     chunk_bytes: int = 256 * 1024  # one ranged request
     reply_interval_ms: int = 5_000  # then a report without its reply is sent again; doubled each time
@@ -87,51 +87,3 @@ _LEAST: Mapping[str, int] = MappingProxyType(
         "token_life_s": 60,
     }
 )
-
-
-class Strike(Enum):
-    """Where in a job a fault strikes."""
-
-    BEFORE_DOWNLOAD = auto()
-    AFTER_FIRST_RANGE = auto()
-    IN_DIGEST = auto()
-    BEFORE_INSTALL = auto()
-    AFTER_INSTALL = auto()
-
-
-STRIKES: Mapping[int, Strike] = MappingProxyType(
-    {
-        102: Strike.BEFORE_DOWNLOAD,  # the size is known from the inform
-        103: Strike.AFTER_FIRST_RANGE,
-        104: Strike.AFTER_FIRST_RANGE,
-        105: Strike.AFTER_FIRST_RANGE,
-        106: Strike.AFTER_FIRST_RANGE,
-        107: Strike.AFTER_FIRST_RANGE,
-        202: Strike.BEFORE_INSTALL,
-        203: Strike.BEFORE_INSTALL,
-        204: Strike.AFTER_INSTALL,
-        205: Strike.IN_DIGEST,  # one bit of what arrived is another, and the comparison really fails
-        206: Strike.AFTER_INSTALL,
-        207: Strike.AFTER_INSTALL,
-    }
-)
-"""Where each failing step comes from; 208 is generation A's own and can't be chosen here."""
-
-FAILURE_TEXTS: Mapping[int, str] = MappingProxyType({**DOWNLOAD_FAILURES, **UPDATE_FAILURES})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """A device's next `times` jobs fail at `step` (102-107 while downloading, 202-207 after it)."""
-
-    step: int
-    times: int = 1
-
-    def __post_init__(self) -> None:
-        """Refuse a step that is no failure of a device."""
-        if self.step not in STRIKES:
-            raise UsageFault(
-                f"fault: step {self.step} is no failure to choose; there are 102-107 and 202-207"
-            )
-        if self.times < 1:
-            raise UsageFault(f"fault: times = {self.times}: at least 1 is wanted")

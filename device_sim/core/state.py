@@ -8,7 +8,8 @@ from typing import Final
 
 from device_sim.core.download import Download
 from device_sim.core.effects import JobEnded
-from device_sim.core.profile import Fault, Profile
+from device_sim.core.faults import Fault
+from device_sim.core.profile import Profile
 from device_sim.core.wheel import NEVER
 from platform_stub.protocol.codes import UpdateKind
 from platform_stub.protocol.messages import InformParams
@@ -188,8 +189,8 @@ class State:
 
     def set_fault(self, fault: Fault | None) -> None:
         """Let the next jobs fail; None takes it back."""
-        self.fault_step = 0 if fault is None else fault.step
-        self.fault_times = 0 if fault is None else fault.times
+        self.fault_step = 0 if fault is None or fault.step is None else fault.step
+        self.fault_times = 0 if fault is None else fault.attempts
 
     def set_version(self, kind: UpdateKind, version: str) -> None:
         """Run something else from now on."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from msgspec import structs
 
 from scenarios.model import COUNTS
-from scenarios.play import Expected
+from scenarios.play import Expected, is_wanted, spell_wanted
 from scenarios.results import Difference, Seen
 
 
@@ -16,8 +16,8 @@ def compare(expected: Expected, seen: Seen) -> Iterator[Difference]:
         yield Difference(what="task_state", expected=expected.task_state, seen=seen.task_state)
     for name, count in expected.counts.items():
         found = count_of(seen, name)
-        if found != count:
-            yield Difference(what=name, expected=count, seen=found)
+        if found is None or not is_wanted(count, found):
+            yield Difference(what=name, expected=spell_wanted(count), seen=found)
     for name, amount_fen in expected.amounts.items():
         found = getattr(seen, f"{name}_fen")
         if found != amount_fen:

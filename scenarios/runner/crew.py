@@ -86,7 +86,7 @@ class Crew:
     def fail(self, device_ids: Iterable[int], step: int, times: int) -> None:
         """Let their next jobs fail."""
         if self._fleet is not None and (wanted := list(device_ids)):
-            self._fleet.set_fault(wanted, Fault(step=step, times=times))
+            self._fleet.set_fault(wanted, Fault(what="fails", step=step, attempts=times))
 
     async def replace_cards(self, cards: Mapping[int, tuple[str, str]], timeout_s: float) -> None:
         """Put new cards in; the devices tell the platform."""

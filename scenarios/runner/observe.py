@@ -10,7 +10,7 @@ from typing import Final
 
 from msgspec import structs
 
-from scenarios.play import PlayStep
+from scenarios.play import PlayStep, is_wanted
 from scenarios.results import Seen
 from scenarios.runner.compare import count_of
 from scenarios.runner.stage import Stage
@@ -47,7 +47,7 @@ async def _wait_for_pushes(stage: Stage, step: PlayStep, seen: Seen) -> Seen:
         states = Counter(str(each.state) for each in await stage.operator.deliveries(stage.account_id))
         pushes = 0 if stage.receiver is None else stage.receiver.pushes
         seen = structs.replace(seen, deliveries=dict(states), pushes=pushes)
-        is_so = all(count_of(seen, name) == count for name, count in wanted.items())
+        is_so = all(is_wanted(count, count_of(seen, name) or 0) for name, count in wanted.items())
         if is_so or time.monotonic() >= deadline:
             return seen
         await asyncio.sleep(POLL_S)

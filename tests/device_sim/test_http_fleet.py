@@ -290,7 +290,7 @@ async def test_faults_fail_as_they_say(flow):
         await fleet.ready(20)
         steps = [102, 103, 104, 105, 106, 107, 202, 203, 204, 205, 206, 207]
         for device_id, step in enumerate(steps, start=1):
-            fleet.set_fault([device_id], Fault(step=step))
+            fleet.set_fault([device_id], Fault(what="fails", step=step))
         jobs = platform.order(names(12))
         await platform.until(lambda: not any(job.is_open for job in jobs))
         await fleet.idle(20)

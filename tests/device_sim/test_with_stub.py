@@ -140,7 +140,7 @@ async def test_faults_of_every_step_in_every_flow(world):
         for each, step in zip(
             world.identities, itertools.chain.from_iterable([s] * 4 for s in steps), strict=True
         ):
-            fleet.set_fault([each.device_id], Fault(step=step))
+            fleet.set_fault([each.device_id], Fault(what="fails", step=step))
         task = await world.order()
         await world.until(task, failed=40)
         await fleet.idle(30)

@@ -21,8 +21,9 @@ from device_sim.core.events import (
     Received,
     Tick,
 )
+from device_sim.core.faults import Fault
 from device_sim.core.mqtt_device import MqttDevice
-from device_sim.core.profile import Fault, Profile
+from device_sim.core.profile import Profile
 from device_sim.core.talker import Actor
 from platform_stub.protocol import messages, topics
 
@@ -44,7 +45,7 @@ EVENTS = [
     CallFailed("cut"),
     Informed(),
     CardReplaced("1", "2"),
-    FaultSet(Fault(step=102)),
+    FaultSet(Fault(what="fails", step=102)),
 ]
 """One of each that there is."""
 

@@ -17,10 +17,11 @@ from device_sim.core.events import (
     PowerOn,
     Tick,
 )
+from device_sim.core.faults import Fault
 from device_sim.core.http_device import HTTP_MOVES
 from device_sim.core.http_state import Asked
 from device_sim.core.job_moves import JOB_MOVES
-from device_sim.core.profile import Fault, Profile
+from device_sim.core.profile import Profile
 from device_sim.core.state import Link, Stage
 from device_sim.core.talker import ContractViolation
 from tests.device_sim.core.http_story import CUT, FLOWS, HttpStory
@@ -68,7 +69,7 @@ def at_stage(flow, stage):
     story.tell(PowerOn())
     story.answer()
     if stage is Stage.FAILING:
-        story.tell(FaultSet(Fault(step=102)))
+        story.tell(FaultSet(Fault(what="fails", step=102)))
     story.offer()
     if stage is not Stage.CHECKING and stage is not Stage.FAILING and flow == "south":
         story.answer()

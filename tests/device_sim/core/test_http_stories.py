@@ -26,8 +26,9 @@ from device_sim.core.events import (
     PowerOn,
     Tick,
 )
+from device_sim.core.faults import FAILURE_TEXTS, STRIKES, Fault, Strike
 from device_sim.core.http_state import Asked
-from device_sim.core.profile import FAILURE_TEXTS, STRIKES, Fault, Profile, Strike
+from device_sim.core.profile import Profile
 from device_sim.core.state import Link, Stage
 from device_sim.core.wheel import NEVER
 from tests.device_sim.core.http_story import CUT, FLOWS, NO_TASK, TOKEN, HttpStory
@@ -231,7 +232,7 @@ def test_already_at_the_target_after_the_own_201_is_a_success():
 @every_flow
 def test_a_failure_that_meets_a_cancelled_job_is_no_failure(flow):
     story = HttpStory(flow)
-    story.tell(FaultSet(Fault(step=107)))
+    story.tell(FaultSet(Fault(what="fails", step=107)))
     story.begin()
     assert story.range_arrives() == [story.step(107)]
     (ended,) = story.answer(CANCELLED[flow], "cancelled")
@@ -243,7 +244,7 @@ def test_a_failure_that_meets_a_cancelled_job_is_no_failure(flow):
 def test_each_fault_strikes_in_its_place_and_the_old_version_stays(flow, step):
     story = HttpStory(flow, Profile(start_jitter_ms=0, chunk_bytes=500))
     story.tell(PowerOn())
-    story.tell(FaultSet(Fault(step=step)))
+    story.tell(FaultSet(Fault(what="fails", step=step)))
     story.answer()
     effects = story.offer()
     if STRIKES[step] is Strike.BEFORE_DOWNLOAD:

@@ -17,9 +17,10 @@ from device_sim.core.events import (
     Received,
     Tick,
 )
+from device_sim.core.faults import Fault
 from device_sim.core.job_moves import JOB_MOVES
 from device_sim.core.mqtt_device import MQTT_MOVES
-from device_sim.core.profile import Fault, Profile
+from device_sim.core.profile import Profile
 from device_sim.core.state import Link, Stage
 from device_sim.core.talker import ContractViolation
 from platform_stub.protocol import topics
@@ -64,7 +65,7 @@ def at_stage(stage):
     if stage is Stage.IDLE:
         return story
     if stage is Stage.FAILING:
-        story.tell(FaultSet(Fault(step=102)))
+        story.tell(FaultSet(Fault(what="fails", step=102)))
     story.inform()
     if stage is Stage.RETRYING:
         story.tell(FetchFailed("cut"))

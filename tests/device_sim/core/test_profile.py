@@ -3,7 +3,7 @@
 import pytest
 
 from device_sim import Fault, Profile
-from device_sim.core.profile import STRIKES
+from device_sim.core.faults import STRIKES
 from platform_stub.protocol.codes import DOWNLOAD_FAILURES, UPDATE_FAILURES
 from platform_stub.protocol.errors import UsageFault
 
@@ -27,7 +27,7 @@ def test_the_other_bounds():
 @pytest.mark.parametrize("step", [0, 101, 108, 201, 208, -1])
 def test_a_step_that_is_no_failure(step):
     with pytest.raises(UsageFault, match=f"step {step} is no failure to choose"):
-        Fault(step=step)
+        Fault(what="fails", step=step)
 
 
 def test_every_failure_can_be_chosen_but_generation_as_own():
@@ -35,5 +35,5 @@ def test_every_failure_can_be_chosen_but_generation_as_own():
 
 
 def test_times():
-    with pytest.raises(UsageFault, match="times = 0"):
-        Fault(step=102, times=0)
+    with pytest.raises(UsageFault, match="attempts = 0"):
+        Fault(what="fails", step=102, attempts=0)

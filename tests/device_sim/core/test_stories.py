@@ -26,8 +26,9 @@ from device_sim.core.events import (
     Received,
     Tick,
 )
+from device_sim.core.faults import FAILURE_TEXTS, STRIKES, Fault, Strike
 from device_sim.core.mqtt_device import MqttDevice
-from device_sim.core.profile import FAILURE_TEXTS, STRIKES, Fault, Profile, Strike
+from device_sim.core.profile import Profile
 from device_sim.core.state import Link, Stage
 from device_sim.core.wheel import NEVER
 from platform_stub.protocol import topics
@@ -305,7 +306,7 @@ def test_a_refused_step_fails_the_job(step, failure):
 @pytest.mark.parametrize("code", [200, 20, 12016])
 def test_a_reported_failure_ends_the_job_whatever_is_answered(code):
     story = Story().present()
-    story.tell(FaultSet(Fault(step=102)))
+    story.tell(FaultSet(Fault(what="fails", step=102)))
     story.inform()
     assert story.step_replied(code) == [JobEnded(41, Outcome.FAILED, 102, FAILURE_TEXTS[102])]
 
@@ -534,7 +535,7 @@ def test_a_wrong_digest_is_205():
 @pytest.mark.parametrize("step", sorted(STRIKES))
 def test_each_fault_strikes_in_its_place_and_the_old_version_stays(step):
     story = Story(Profile(start_jitter_ms=0, chunk_bytes=500)).present()
-    assert story.tell(FaultSet(Fault(step=step))) == []
+    assert story.tell(FaultSet(Fault(what="fails", step=step))) == []
     effects = story.inform()
     if STRIKES[step] is Strike.BEFORE_DOWNLOAD:
         assert effects == [inform_reply("i41"), JobStarted(41), status(2, 41, step)]
@@ -554,7 +555,7 @@ def test_each_fault_strikes_in_its_place_and_the_old_version_stays(step):
 
 def test_a_fault_lasts_for_so_many_jobs():
     story = Story().present()
-    story.tell(FaultSet(Fault(step=102, times=2)))
+    story.tell(FaultSet(Fault(what="fails", step=102, attempts=2)))
     for tid in (41, 42):
         assert story.inform(tid)[2] == status(story.device.serial, tid, 102)
         story.step_replied()
@@ -563,7 +564,7 @@ def test_a_fault_lasts_for_so_many_jobs():
 
 def test_a_fault_is_taken_back():
     story = Story().present()
-    story.tell(FaultSet(Fault(step=102)))
+    story.tell(FaultSet(Fault(what="fails", step=102)))
     story.tell(FaultSet(None))
     assert story.inform()[2] == Fetch(PATH.format(41), 0, 1_000)
 
