@@ -8,7 +8,8 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-from device_sim import STURDY, Fault, World
+from device_sim.core.faults import Fault
+from device_sim.core.world import STURDY, World
 from platform_stub.protocol.operator import InjectFault, Kind, Policy, RegisterDevice, Retry
 from scenarios.selection import Selection
 

@@ -85,7 +85,7 @@ def test_light_commands_import_no_servers(arguments):
 
 def test_the_owner_of_a_run_stays_light():
     """`run` plays in workers; what starts them needs neither stub nor fleet."""
-    heavy = {"sqlalchemy", "aiohttp", "platform_stub.server", "device_sim"}
+    heavy = {"sqlalchemy", "aiohttp", "platform_stub.server", "device_sim.fleet", "device_sim.transport"}
     code = f"import sys; sys.path[:0] = {sys.path!r}; import scenarios.cli.run, scenarios.worker_process; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
     assert not heavy & set(done.stdout.split())

@@ -209,6 +209,9 @@ def test_json_is_the_whole_run():
         "remark": "",
         "at_ms": 7,
         "seconds": 0.5,
+        "began": 0.0,
+        "xfail": "",
+        "parallel": [],
     }  # fmt: skip
     assert second["expected"] == {"left": 1, "balance_fen": 1_500}
     assert second["differences"][:2] == [
