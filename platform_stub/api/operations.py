@@ -252,6 +252,9 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         writes(HTTPStatus.OK, lambda tx, call: life.replace_card(
             tx, call.id("device"), call.read(api.ReplaceCard))),
         body=api.ReplaceCard),
+    Operation("POST", "/v1/devices/{device}/key", "Give a device another key; its connection ends", api.Device,
+        writes(HTTPStatus.OK, lambda tx, call: life.renew_key(tx, call.id("device"), call.read(api.RenewKey))),
+        body=api.RenewKey),
     Operation("POST", "/v1/products/{product}/packages", "Upload an update package", api.Package, _add_package,
         status=CREATED, query=PackageQuery.__struct_fields__, query_type=PackageQuery,
         media=("application/octet-stream",)),

@@ -315,6 +315,12 @@ class ReplaceCard(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     imsi: CardNumber = ""
 
 
+class RenewKey(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Give a device another key; left out, it is made up. The old one is good no more (B7: no part in charging)."""
+
+    key: Key | None = None
+
+
 StartVersions = Annotated[list[Version | None], Meta(min_length=1, max_length=100)]
 """Versions that devices may come from; null stands for "never reported"."""
 ModelCode = Annotated[

@@ -1,4 +1,4 @@
-"""A device's life after its registration: another card, another product, its end; and all of it as a story.
+"""A device's life after its registration: another card, key or product, its end; and all of it as a story.
 
 What it means for licences: a card plays no part (B9), a move changes nothing (P12), the end ends the entitlement (B10).
 """
@@ -10,8 +10,8 @@ from sqlalchemy import Connection
 from platform_stub.protocol import operator as api
 from platform_stub.protocol.codes import JobState, UpdateKind
 from platform_stub.rules import events as ev
-from platform_stub.service.accounts import account_now
-from platform_stub.service.answers import Rejection, conflict, not_found
+from platform_stub.service.accounts import account_now, is_key, new_key
+from platform_stub.service.answers import Rejection, conflict, malformed, not_found
 from platform_stub.service.catalogue import show_device
 from platform_stub.service.sessions import Sessions
 from platform_stub.service.writer import Tx
@@ -80,6 +80,19 @@ def replace_card(tx: Tx, device_id: int, request: api.ReplaceCard) -> api.Device
         return row
     devices.change(tx.conn, device_id, iccid=request.iccid, imsi=request.imsi)
     _note(tx, row, "card replaced", f"ICCID {request.iccid or '-'}, IMSI {request.imsi or '-'}")
+    return _changed(tx, device_id)
+
+
+def renew_key(tx: Tx, device_id: int, request: api.RenewKey) -> api.Device | Rejection:
+    """Give a device another key: it plays no part in charging (B7), and the connection that the old one opened ends."""
+    row = _living(tx, device_id)
+    if isinstance(row, Rejection):
+        return row
+    if request.key is not None and not is_key(request.key):
+        return malformed("$.key: expected an access key: base64, 4 to 128 characters")
+    devices.change(tx.conn, device_id, key=request.key or new_key())
+    _note(tx, row, "key renewed", "")
+    tx.then(tx.effects.close_session, device_id)
     return _changed(tx, device_id)
 
 

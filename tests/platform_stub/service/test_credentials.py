@@ -215,6 +215,18 @@ async def test_a_name_used_again_has_another_key(field, keys):
     assert field.calls.authenticate(C, token, **address) == Refused(AUTH)
 
 
+async def test_a_renewed_key_is_the_only_one_from_then_on(field, keys):
+    """The old key's token, though proven, opens nothing any more; the product's still does."""
+    token = keys.token("device", "device")
+    assert judge(field, C, token) is None
+    renewed = await field.write(life.renew_key, field.devices[0].device_id, api.RenewKey())
+    address = {"product_id": field.product.product_id, "name": "d0"}
+    assert field.calls.authenticate(C, token, **address) == Refused(AUTH)
+    signed_anew = make_token(renewed.key, device_resource(field.product.product_id, "d0"), LATER_S)
+    assert isinstance(field.calls.authenticate(C, signed_anew, **address), Caller)
+    assert isinstance(field.calls.authenticate(C, keys.token("product", "product"), **address), Caller)
+
+
 async def test_a_moved_device_is_addressed_by_its_new_product(field, keys):
     other = await field.write(catalogue.create_product, field.account, api.CreateProduct())
     move = api.MoveDevice(product_id=other.product_id)

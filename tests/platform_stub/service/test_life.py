@@ -43,6 +43,7 @@ def test_termination_ends_jobs_and_connection_and_is_told(desk, shop):
         (life.terminate,),
         (life.move, api.MoveDevice(product_id="p")),
         (life.replace_card, api.ReplaceCard(iccid="8986")),
+        (life.renew_key, api.RenewKey()),
     ],
     ids=lambda act: act[0].__name__,
 )
@@ -85,6 +86,20 @@ def test_a_move_needs_a_free_name_in_a_product_that_is_there(desk, shop):
     assert f"by device {devices[1]}" in taken.message
     nowhere = desk.write(life.move, devices[0], api.MoveDevice(product_id="none"))
     assert code(nowhere) is api.ErrorCode.NOT_FOUND
+
+
+def test_a_key_is_renewed_and_its_text_told_to_nobody(desk, shop):
+    """B7."""
+    _, _, devices = shop
+    own = desk.write(life.renew_key, devices[0], api.RenewKey(key="bmV3IGtleQ=="))
+    made_up = desk.write(life.renew_key, devices[1], api.RenewKey())
+    assert own.key == "bmV3IGtleQ=="
+    assert made_up.key not in {"", own.key}
+    assert story(desk, devices[0])[1:] == [("key renewed", "")]
+    assert (
+        code(desk.write(life.renew_key, devices[0], api.RenewKey(key="no base64"))) is api.ErrorCode.MALFORMED
+    )
+    assert desk.write(life.replace_card, devices[0], api.ReplaceCard(iccid="1")).key == own.key
 
 
 def test_a_card_is_replaced_and_told(desk, shop):
