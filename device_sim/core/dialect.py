@@ -17,7 +17,7 @@ from device_sim.core.answers import Answer
 from device_sim.core.download import Telling
 from device_sim.core.effects import Call
 from device_sim.core.profile import Flow
-from device_sim.core.state import Job, State
+from device_sim.core.state import NO_TERMS, Job, State, Terms
 from platform_stub.protocol.codes import STEP_DOWNLOAD_DONE, Chip, JobState, UpdateKind
 from platform_stub.protocol.messages import Tid, Version
 
@@ -50,7 +50,8 @@ class Offer(NamedTuple):
     target: str
     size_bytes: int
     md5: str
-    is_upgrading: bool  # the platform has had its 101: no per cent is taken any more
+    is_upgrading: bool = False  # the platform has had its 101: no per cent is taken any more
+    terms: Terms = NO_TERMS
 
 
 class OfferFault(Exception):
@@ -73,6 +74,9 @@ class _ErrnoEnvelope(Struct, frozen=True, gc=False, rename={"code": "errno", "ms
     data: Raw = Raw(b"null")
 
 
+_Count = Annotated[int, Meta(ge=0)]
+
+
 class _Package(Struct, frozen=True, kw_only=True):
     target: Version
     size: Annotated[int, Meta(ge=0)]
@@ -86,6 +90,10 @@ class _NumberedOffer(_Package, frozen=True, kw_only=True):
 
 class _TokenOffer(_Package, frozen=True, kw_only=True):
     token: Annotated[str, Meta(pattern="^[A-Za-z0-9_]{1,64}$")]
+    signal: _Count = 0
+    power: _Count = 0
+    retry: _Count = 0
+    interval: _Count = 0  # seconds
 
 
 _code_envelope: Final = msgspec.json.Decoder(_CodeEnvelope)
@@ -194,7 +202,14 @@ class _South(Dialect):
 
     def read_offer(self, data: Raw) -> Offer:
         found = _decode_offer(_token_offer, data)
-        return Offer(0, found.token, found.target, found.size, found.md5, is_upgrading=False)
+        return Offer(
+            0,
+            found.token,
+            found.target,
+            found.size,
+            found.md5,
+            terms=Terms(found.power, found.signal, found.retry, found.interval * 1_000),
+        )
 
 
 class _Numbered(Dialect):

@@ -1,7 +1,8 @@
 """One package on its way in: which range is next, whether an answer fits, and the digest of what arrived.
 
 Nothing of the package is kept: bytes go into the MD5 in their order, and after a cut the next range begins where
-the last byte ended. Source: onenet-protocol, "Range and download".
+the last byte ended. What a device has written to its flash, in steps of `flush_bytes`, outlives a loss of power: of
+that the digest is kept as it was then. Source: onenet-protocol, "Range and download".
 """
 
 import hashlib
@@ -9,14 +10,28 @@ import re
 from collections.abc import Mapping
 from enum import Enum, auto
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Protocol
 
 from device_sim.core.events import Answered
+from device_sim.core.wheel import NEVER
 from platform_stub.protocol.codes import OtaErrno
 
 _CONTENT_RANGE: Final = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})", re.ASCII)
 _OK, _PARTIAL, _ERRORS, _SERVER_ERRORS = 200, 206, 400, 500
 _AGAIN: Final = frozenset({408, 429})  # too slow, too often: asked again
+
+
+class Hasher(Protocol):
+    """A digest under way."""
+
+    def update(self, data: bytes | memoryview, /) -> None:
+        """Take more bytes."""
+
+    def copy(self) -> "Hasher":
+        """Give another one that has taken the same."""
+
+    def hexdigest(self) -> str:
+        """Give the digest of what was taken."""
 
 
 class Verdict(Enum):
@@ -70,6 +85,9 @@ class Download:
 
     __slots__ = (
         "_failure",
+        "_flush_at",
+        "_flush_bytes",
+        "_flushed_hasher",
         "_hasher",
         "_stop",
         "chunk_bytes",
@@ -81,7 +99,13 @@ class Download:
     )
 
     def __init__(
-        self, *, size_bytes: int, md5: str, chunk_bytes: int, telling: Telling = Telling.HEADER
+        self,
+        *,
+        size_bytes: int,
+        md5: str,
+        chunk_bytes: int,
+        telling: Telling = Telling.HEADER,
+        flush_bytes: int = 0,
     ) -> None:
         self.telling = telling
         self._failure: bytes | None = None  # the body of an answer that can only be a failure
@@ -91,7 +115,15 @@ class Download:
         self.position = 0  # bytes taken, all from the beginning
         self.furthest = 0  # where it has been before it began anew
         self._stop = 0  # where the present answer has to end
-        self._hasher = hashlib.md5(usedforsecurity=False)
+        self._hasher: Hasher = hashlib.md5(usedforsecurity=False)
+        self._flush_bytes = flush_bytes  # 0: nothing is flushed
+        self._flush_at = flush_bytes or NEVER
+        self._flushed_hasher: Hasher | None = None  # of the steps before `_flush_at`; None: there are none
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether the present answer can only be a failure: its body is no part of the package."""
+        return self._failure is not None
 
     @property
     def is_complete(self) -> bool:
@@ -139,9 +171,22 @@ class Download:
         position = self.position + len(data)
         if position > self._stop:
             return False
-        self._hasher.update(data)
+        if position >= self._flush_at:
+            self._flush(data, position)
+        else:
+            self._hasher.update(data)
         self.position = position
         return True
+
+    def rewind(self) -> None:
+        """Be where a loss of power leaves it: at the last byte that was flushed."""
+        self._stop, self._failure = 0, None
+        if self._flushed_hasher is None:
+            self.position = self.furthest = 0
+            self._hasher = hashlib.md5(usedforsecurity=False)
+        else:
+            self.position = self.furthest = self._flush_at - self._flush_bytes
+            self._hasher = self._flushed_hasher.copy()
 
     def conclude(self) -> tuple[Verdict, str]:
         """Say what an answer means that came to its end and did not give what was asked for."""
@@ -166,6 +211,15 @@ class Download:
     def digest_matches(self) -> bool:
         """Whether the bytes are those of the inform."""
         return self._hasher.hexdigest() == self.md5
+
+    def _flush(self, data: bytes | memoryview, position: int) -> None:
+        """Take the bytes up to `position`, and keep the digest of those that fill the last step."""
+        flushed, hasher = position - position % self._flush_bytes, self._hasher
+        view, fill = memoryview(data), flushed - self.position
+        hasher.update(view[:fill])
+        self._flushed_hasher = hasher.copy()
+        self._flush_at = flushed + self._flush_bytes
+        hasher.update(view[fill:])
 
     @staticmethod
     def _is_failure(answer: Answered) -> bool:
@@ -193,5 +247,6 @@ class Download:
         if self.position:
             self.position = 0
             self._hasher = hashlib.md5(usedforsecurity=False)
+            self._flush_at, self._flushed_hasher = self._flush_bytes or NEVER, None
         self._stop = self.size_bytes
         return ""

@@ -22,6 +22,10 @@ class Purpose(IntEnum):
     BACKOFF = 2
     DOWNLOAD = 3
     POLL = 4
+    BATTERY = 5
+    SIGNAL = 6
+    INSTALL = 7
+    REBOOT = 8
 
 
 def draw(seed: int, device_id: int, purpose: Purpose, counter: int) -> int:

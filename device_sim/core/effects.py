@@ -90,6 +90,26 @@ class Noted(Struct, frozen=True, gc=False):
     what: str
 
 
+class Struck(Struct, frozen=True, gc=False):
+    """A fault struck, or a limit of the hardware holds a job back: `what` is the fault's kind, or the limit's name.
+
+    Limits: storage, mcu_storage, battery, signal.
+    """
+
+    what: str
+    text: str
+
+
+class PowerLost(Struct, frozen=True, gc=False):
+    """A fault has cut the device's power, its bell's too; it is back by itself after so long."""
+
+    for_ms: int
+
+
+class PowerRestored(Struct, frozen=True, gc=False):
+    """The power came back by itself, its time being over."""
+
+
 Effect = (
     Connect
     | Disconnect
@@ -104,4 +124,7 @@ Effect = (
     | JobStarted
     | JobEnded
     | Noted
+    | Struck
+    | PowerLost
+    | PowerRestored
 )

@@ -12,7 +12,27 @@ class PowerOn(Struct, frozen=True, gc=False):
 
 
 class PowerOff(Struct, frozen=True, gc=False):
-    """It leaves for good."""
+    """It leaves for good: nothing of a job is kept."""
+
+
+class PowerCut(Struct, frozen=True, gc=False):
+    """Its power goes, for so long of its running time or until `PowerBack`; what is in its flash stays."""
+
+    for_ms: int | None = None
+
+
+class PowerBack(Struct, frozen=True, gc=False):
+    """Its power is there again; nothing happens where it is there already."""
+
+
+class Dropped(Struct, frozen=True, gc=False):
+    """Its connections are cut from outside, and it is back at once: a reconnect storm is this, to many."""
+
+
+class TimePassed(Struct, frozen=True, gc=False):
+    """Its running time has gone on by so much more than the shell's clock: the account's clock was advanced."""
+
+    by_ms: int
 
 
 class Tick(Struct, frozen=True, gc=False):
@@ -86,15 +106,28 @@ class CardReplaced(Struct, frozen=True, gc=False):
     imsi: str
 
 
-class FaultSet(Struct, frozen=True):
-    """The next jobs are to fail; None takes that back."""
+class FaultsSet(Struct, frozen=True):
+    """These faults, and no others, are the device's from now on; () clears them."""
 
-    fault: Fault | None
+    faults: tuple[Fault, ...] = ()
+
+
+class WorldSet(Struct, frozen=True, gc=False):
+    """Its hardware's levels are these from now on, until they are set again; None leaves one as it is."""
+
+    battery: float | None = None  # per cent
+    signal: float | None = None
+    storage_bytes: int | None = None
+    mcu_storage_bytes: int | None = None
 
 
 Event = (
     PowerOn
     | PowerOff
+    | PowerCut
+    | PowerBack
+    | Dropped
+    | TimePassed
     | Tick
     | LinkUp
     | LinkDown
@@ -107,7 +140,8 @@ Event = (
     | CallFailed
     | Informed
     | CardReplaced
-    | FaultSet
+    | FaultsSet
+    | WorldSet
 )
 
 FETCH_EVENTS: Final = frozenset({Answered, Chunk, Fetched, FetchFailed})

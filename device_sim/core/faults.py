@@ -1,6 +1,7 @@
 """What is made to go wrong with a device, as data: what, where in a job, how often, and in which of its jobs.
 
-A fault is armed in a job as soon as the device takes the job up, or from then on where it is about no job. Spans are
+A fault is armed in a job as soon as the device takes the job up, or from then on where it is about no job. In a
+download it strikes at `at_byte`, or half way where nothing is said. Spans are
 milliseconds of the device's running time, which goes on when the account's clock is advanced; sizes are bytes.
 """
 
@@ -87,7 +88,7 @@ MEANINGS: Final[Mapping[What, Meaning]] = MappingProxyType(
             takes=("for_ms", "at_byte"),
         ),
         "power_loss": Meaning(
-            text="loses its power, and is back after `for_ms`: what was not flushed is gone",
+            text="loses its power, and is back at once, or after `for_ms`: what was not flushed is gone",
             scope=Scope.JOB,
             wants=("at",),
             takes=("for_ms", "at_byte"),

@@ -11,13 +11,16 @@ from device_sim.core import job_moves, link
 from device_sim.core.answers import Answer
 from device_sim.core.dialect import Offer, OfferFault, Reply
 from device_sim.core.download import Download
-from device_sim.core.effects import CallRefused, Effect, Noted
-from device_sim.core.events import CallAnswered, CallFailed
-from device_sim.core.http_state import Asked, HttpState, ask, get_in, pause, runs
+from device_sim.core.effects import CallRefused, Effect, Noted, Struck
+from device_sim.core.events import CallAnswered, CallFailed, LinkUp
+from device_sim.core.http_state import Asked, HttpState, ask, call, get_in, pause
+from device_sim.core.plight import Plight
+from device_sim.core.slots import runs
 from device_sim.core.state import Job, Stage
 from platform_stub.protocol.codes import STEP_DOWNLOAD_DONE, STEP_DOWNLOADED, UpdateKind
 
 _NOTED_CHARACTERS: Final = 200
+_LINK_UP: Final = LinkUp()
 
 
 def call_failed(state: HttpState, _: CallFailed, now_ms: int, __: list[Effect]) -> None:
@@ -40,9 +43,34 @@ def call_answered(state: HttpState, event: CallAnswered, now_ms: int, out: list[
         out.append(_noted(asked, reply))
         link.back_off(state, now_ms, refused=True)
     else:
+        if state.plight is not None:
+            if _is_told_again(state, state.plight, reply, now_ms, out):
+                return
+            reply = _first(state.plight, reply)
         state.asked = Asked.NOTHING
         get_in(state, now_ms, out)
         _AFTER[asked](state, reply, now_ms, out)
+
+
+def _is_told_again(state: HttpState, plight: Plight, reply: Reply, now_ms: int, out: list[Effect]) -> bool:
+    """Whether a fault has a step told twice; the first answer counts."""
+    if state.asked is not Asked.STEP or state.job is None or plight.first_answer is not None:
+        return False
+    if plight.strike_report("double_reports", state.job.step) is None:
+        return False
+    plight.first_answer = reply
+    out.append(Struck("double_reports", f"step {state.job.step} is told twice"))
+    call(state, now_ms, out, again=True)
+    return True
+
+
+def _first(plight: Plight, reply: Reply) -> Reply:
+    """Give the answer that counts."""
+    first, plight.first_answer = plight.first_answer, None
+    if first is None:
+        return reply
+    assert isinstance(first, Reply)
+    return first
 
 
 def _noted(asked: Asked, reply: Reply) -> Noted:
@@ -50,9 +78,13 @@ def _noted(asked: Asked, reply: Reply) -> Noted:
     return Noted(text[:_NOTED_CHARACTERS])
 
 
-def _after_version(state: HttpState, _: Reply, __: int, out: list[Effect]) -> None:
+def _after_version(state: HttpState, _: Reply, now_ms: int, out: list[Effect]) -> None:
+    """Go on with the job from before the power went, or ask for one."""
+    if state.job is not None:
+        job_moves.move_job(state, _LINK_UP, now_ms, out)
+        return
     state.unasked = len(UpdateKind)
-    ask(state, Asked.CHECK, out)
+    ask(state, Asked.CHECK, now_ms, out)
 
 
 def _after_check(state: HttpState, reply: Reply, now_ms: int, out: list[Effect]) -> None:
@@ -71,7 +103,7 @@ def _after_check(state: HttpState, reply: Reply, now_ms: int, out: list[Effect])
         return
     state.unasked -= 1
     if state.unasked > 0:
-        ask(state, Asked.CHECK, out)
+        ask(state, Asked.CHECK, now_ms, out)
     else:
         pause(state, now_ms)
 
@@ -95,9 +127,11 @@ def _job_of(state: HttpState, kind: UpdateKind, offer: Offer) -> Job:
         md5=offer.md5,
         chunk_bytes=state.profile.chunk_bytes,
         telling=dialect.telling,
+        flush_bytes=state.profile.world.flush_bytes,
     )
     path = dialect.download(state.base, offer.tid, offer.token)
     job = Job(offer.tid, kind, offer.target, path, download, offer.token)
+    job.terms, job.retries_left = offer.terms, offer.terms.retries
     if offer.is_upgrading:
         job.step = STEP_DOWNLOADED  # it has had its 101, before the power went: no per cent is taken now
     return job
@@ -114,7 +148,7 @@ def _after_renewal(state: HttpState, job: Job, reply: Reply, now_ms: int, out: l
         return
     job.token = offer.token
     job.path = state.dialect.download(state.base, offer.tid, offer.token)
-    ask(state, Asked.TOKEN if state.stage is Stage.CHECKING else Asked.STEP, out)
+    ask(state, Asked.TOKEN if state.stage is Stage.CHECKING else Asked.STEP, now_ms, out)
 
 
 def _after_token(state: HttpState, reply: Reply, now_ms: int, out: list[Effect]) -> None:

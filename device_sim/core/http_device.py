@@ -11,23 +11,26 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from device_sim.core import job_moves, link
-from device_sim.core.effects import Effect, StopCall, StopFetch
+from device_sim.core import job_moves, link, power
+from device_sim.core.effects import Effect, PowerRestored, StopCall, StopFetch, Struck
 from device_sim.core.events import (
     FETCH_EVENTS,
     CallAnswered,
     CallFailed,
     CardReplaced,
+    Dropped,
     Event,
-    FaultSet,
     Informed,
     LinkUp,
+    PowerBack,
+    PowerCut,
     PowerOff,
     PowerOn,
     Tick,
 )
 from device_sim.core.http_answers import call_answered, call_failed
-from device_sim.core.http_state import Asked, HttpState, ask, get_in, leave, spell
+from device_sim.core.http_state import Asked, HttpState, ask, call, get_in, leave
+from device_sim.core.settings import SETTINGS
 from device_sim.core.state import Link, Stage
 from device_sim.core.talker import ContractViolation
 from device_sim.core.wheel import NEVER
@@ -53,7 +56,7 @@ class HttpDevice(HttpState):
                 job_move(self, self.job, event, now_ms, out)
                 return out
         elif kind not in _CALL_EVENTS or self.asked:
-            move = HTTP_MOVES.get((self.link, kind))
+            move = _move_at((self.link, kind))
             if move is not None:
                 move(self, event, now_ms, out)
                 return out
@@ -61,6 +64,19 @@ class HttpDevice(HttpState):
             f"device {self.device_id}: {kind.__name__} while {self.link.name}, job {self.stage.name}, "
             f"{self.asked.name} asked"
         )
+
+    def wake(self, now_ms: int, out: list[Effect]) -> None:
+        """Come back, and ask what is not answered."""
+        _come_back(self, now_ms, out)
+
+    def lose_power(self, for_ms: int | None, now_ms: int, out: list[Effect]) -> None:
+        """Be off; what was asked is forgotten."""
+        if self.link is not Link.OFF:
+            _stop_all(self, out)
+            self.card_is_new, self.card_unposted = self.card_unposted, False
+            self.asked, self.unasked = Asked.NOTHING, 0
+            power.keep(self)
+        link.switch_off(self, NEVER if for_ms is None else now_ms + for_ms)
 
 
 def _stop_all(state: HttpState, out: list[Effect]) -> None:
@@ -70,20 +86,49 @@ def _stop_all(state: HttpState, out: list[Effect]) -> None:
         out.append(StopFetch())
 
 
-def _power_on(state: HttpState, _: PowerOn, now_ms: int, out: list[Effect]) -> None:
+def _power_on(state: HttpState, _: PowerOn | PowerBack, now_ms: int, out: list[Effect]) -> None:
     state.asked = Asked.VERSION
-    link.start(state, now_ms)
-    if state.link_due_ms <= now_ms:
+    link.switch_on(state, now_ms)
+    job_moves.restore(state, now_ms, out)
+    if state.link is Link.WAITING and state.link_due_ms <= now_ms:
         _come_back(state, now_ms, out)
 
 
 def _power_off(state: HttpState, _: PowerOff, __: int, out: list[Effect]) -> None:
     _stop_all(state, out)
-    leave(state, NEVER)
-    state.link = Link.OFF
+    link.switch_off(state, NEVER)
     state.asked, state.unasked = Asked.NOTHING, 0
-    state.job, state.stage = None, Stage.IDLE
-    state.card_unposted = False
+    state.job, state.stage, state.kept = None, Stage.IDLE, None
+    state.card_unposted = state.card_is_new = False
+
+
+def _power_cut(state: HttpState, event: PowerCut, now_ms: int, out: list[Effect]) -> None:
+    state.lose_power(event.for_ms, now_ms, out)
+
+
+def _power_due(state: HttpState, _: Tick, now_ms: int, out: list[Effect]) -> None:
+    if state.link_due_ms <= now_ms:
+        out.append(PowerRestored())
+        _power_on(state, PowerBack(), now_ms, out)
+
+
+def _nothing(_: HttpState, __: Event, ___: int, ____: list[Effect]) -> None:
+    """Go on as before."""
+
+
+def _dropped(state: HttpState, _: Dropped, now_ms: int, out: list[Effect]) -> None:
+    """Ask again at once what is not answered, and for the rest of a download, unless it does nothing any more."""
+    if state.link < Link.REPORTING or not (state.asked or state.job):
+        return  # between two checks nothing is open that could be cut
+    _stop_all(state, out)
+    if state.stage is Stage.FETCHING:
+        job_moves.suspend(state, now_ms)
+    if state.is_asleep:
+        leave(state, NEVER)
+    else:
+        state.attempts += 1
+        leave(state, now_ms)
+        _come_back(state, now_ms, out)
 
 
 def _tick(state: HttpState, _: Tick, now_ms: int, out: list[Effect]) -> None:
@@ -92,8 +137,20 @@ def _tick(state: HttpState, _: Tick, now_ms: int, out: list[Effect]) -> None:
             _come_back(state, now_ms, out)
         else:
             state.unasked = 1
-            ask(state, Asked.CHECK, out)
+            ask(state, Asked.CHECK, now_ms, out)
+    if state.plight is not None and state.plight.drop_due_ms <= now_ms:
+        _drop_by_fault(state, now_ms, out)
     job_moves.move_job(state, _TICK, now_ms, out)
+
+
+def _drop_by_fault(state: HttpState, now_ms: int, out: list[Effect]) -> None:
+    plight = state.plight
+    assert plight is not None, "a fault is a plight's"
+    if state.link >= Link.REPORTING and not state.is_asleep:
+        plight.strike("reconnects")
+        out.append(Struck("reconnects", "drops its connections, and comes back at once"))
+        _dropped(state, Dropped(), now_ms, out)
+    plight.put_off_drop(now_ms)
 
 
 def _come_back(state: HttpState, now_ms: int, out: list[Effect]) -> None:
@@ -101,27 +158,33 @@ def _come_back(state: HttpState, now_ms: int, out: list[Effect]) -> None:
     state.link_due_ms = NEVER
     state.link = Link.REPORTING
     if state.asked:
-        out.append(spell(state, again=state.attempts > 0))
+        call(state, now_ms, out, again=state.attempts > 0)
         return
     job_moves.move_job(state, _LINK_UP, now_ms, out)
-    if not state.asked:
+    if not state.asked and state.link is not Link.OFF:
         get_in(state, now_ms, out)
 
 
 def _card_replaced(state: HttpState, event: CardReplaced, now_ms: int, out: list[Effect]) -> None:
     """Go offline for the swap; the device starts anew after it, but a job goes on where it was."""
+    state.iccid, state.imsi = event.iccid, event.imsi
+    if state.link is Link.OFF:
+        return  # it is not reported, so it makes no difference when the device is switched on
     back_ms = now_ms + state.profile.card_swap_ms
     _stop_all(state, out)
-    state.iccid, state.imsi = event.iccid, event.imsi
     state.card_unposted = True  # until the device is back: it is not posted
+    leave(state, back_ms)
     if state.job is None:
         state.asked = Asked.VERSION
     elif state.stage in {Stage.FETCHING, Stage.RETRYING}:
         job_moves.suspend(state, back_ms)
-    leave(state, back_ms)
+    elif state.stage in {Stage.HELD, Stage.PAUSING}:
+        state.job.due_ms = max(state.job.due_ms, back_ms)
+    elif state.is_asleep:
+        link.oversleep(state, back_ms)
 
 
-def _informed(state: HttpState, _: Informed, __: int, out: list[Effect]) -> None:
+def _informed(state: HttpState, _: Informed, now_ms: int, out: list[Effect]) -> None:
     """Ask for both kinds at once, or after the check under way, which may have come too early to see the job."""
     if state.job is not None or state.asked not in {Asked.NOTHING, Asked.CHECK}:
         return  # it asks for both once that is done
@@ -129,26 +192,29 @@ def _informed(state: HttpState, _: Informed, __: int, out: list[Effect]) -> None
     if state.asked is Asked.CHECK:
         state.unasked += 1
     elif state.link is Link.PRESENT:
-        ask(state, Asked.CHECK, out)
-
-
-def _fault_set(state: HttpState, event: FaultSet, _: int, __: list[Effect]) -> None:
-    state.set_fault(event.fault)
+        ask(state, Asked.CHECK, now_ms, out)
 
 
 _UP: Final = (Link.REPORTING, Link.PRESENT)
 _ON: Final = (Link.WAITING, *_UP)
+_ALL: Final = (Link.OFF, *_ON)
 
 HTTP_MOVES: Mapping[tuple[Link, type], Callable[[Any, Any, int, list[Effect]], None]] = MappingProxyType(
     {
         (Link.OFF, PowerOn): _power_on,
+        (Link.OFF, PowerBack): _power_on,
+        (Link.OFF, Tick): _power_due,
         **{(at, CallAnswered): call_answered for at in _UP},
         **{(at, CallFailed): call_failed for at in _UP},
-        **{(at, PowerOff): _power_off for at in _ON},
+        **{(at, PowerBack): _nothing for at in _ON},
         **{(at, Tick): _tick for at in _ON},
-        **{(at, CardReplaced): _card_replaced for at in _ON},
-        **{(at, Informed): _informed for at in (Link.OFF, *_ON)},
-        **{(at, FaultSet): _fault_set for at in (Link.OFF, *_ON)},
+        **{(at, Dropped): _dropped for at in _ALL},
+        **{(at, PowerOff): _power_off for at in _ALL},
+        **{(at, PowerCut): _power_cut for at in _ALL},
+        **{(at, CardReplaced): _card_replaced for at in _ALL},
+        **{(at, Informed): _informed for at in _ALL},
+        **{(at, kind): move for kind, move in SETTINGS.items() for at in _ALL},
     }
 )
 """What can happen, but that an answer needs a call under way, and a download's events a download."""
+_move_at: Final = HTTP_MOVES.get

@@ -5,11 +5,14 @@ Data and the asking only: what happens is in `http_device`, what answers lead to
 
 from enum import IntEnum
 
+from device_sim.core import link
 from device_sim.core.dialect import NO_CHIP, NO_VERSION, Dialect
 from device_sim.core.draw import Purpose, jittered
-from device_sim.core.effects import Call, CallsAccepted, Effect, Outcome
-from device_sim.core.job_moves import give_up
+from device_sim.core.effects import Call, CallsAccepted, Effect, Outcome, Struck
+from device_sim.core.job_ends import give_up
+from device_sim.core.plight import Plight
 from device_sim.core.profile import Profile
+from device_sim.core.slots import runs
 from device_sim.core.state import Job, Link, Stage
 from device_sim.core.talker import Talker
 from device_sim.core.wheel import NEVER
@@ -70,27 +73,39 @@ class HttpState(Talker):
     @property
     def is_busy(self) -> bool:
         """Whether a job is under way or a report is unanswered; asking for a job is not being busy."""
-        return self.job is not None or self.asked is Asked.VERSION or self.card_unposted
+        return self.asked is Asked.VERSION or super().is_busy
 
     # what its job needs (`talker.Talker`)
 
-    def tell_step(self, job: Job, step: int, _: int, out: list[Effect]) -> None:
+    def tell_step(self, job: Job, step: int, now_ms: int, out: list[Effect]) -> None:
         """Report it; it waits while the device is offline."""
         job.step = step
-        ask(self, Asked.STEP, out)
+        ask(self, Asked.STEP, now_ms, out)
 
-    def tell_version(self, _: int, out: list[Effect]) -> None:
+    def tell_version(self, now_ms: int, out: list[Effect]) -> None:
         """Report what runs now."""
-        ask(self, Asked.VERSION, out)
+        ask(self, Asked.VERSION, now_ms, out)
 
-    def restart(self, back_ms: int, _: list[Effect]) -> None:
-        """Be offline until then, or for as long as it is already; no call is under way."""
-        leave(self, max(back_ms, self.link_due_ms) if self.link is Link.WAITING else back_ms)
+    def sleep(self, _: list[Effect]) -> None:
+        """Be offline; no call is under way."""
+        leave(self, NEVER)
 
-    def asks_first(self, _: int, out: list[Effect]) -> bool:
+    def freeze(self, _: list[Effect]) -> None:
+        """Do nothing; no call is under way."""
+        self.link_due_ms = NEVER
+
+    def thaw(self, now_ms: int, out: list[Effect]) -> None:
+        """Come back where it is offline."""
+        if self.link is Link.WAITING:
+            self.wake(now_ms, out)
+
+    def lose_link(self, _: int, __: list[Effect]) -> None:
+        """Lose nothing but the download: no call is under way."""
+
+    def asks_first(self, now_ms: int, out: list[Effect]) -> bool:
         """Have the job's token checked, where it has one."""
         if self.dialect.checks_token:
-            ask(self, Asked.TOKEN, out)
+            ask(self, Asked.TOKEN, now_ms, out)
         return self.dialect.checks_token
 
     def renew(self, job: Job, why: str, now_ms: int, out: list[Effect]) -> None:
@@ -103,7 +118,7 @@ class HttpState(Talker):
         if self.stage is Stage.FETCHING:
             self.stage = Stage.CHECKING
         self.kind = job.kind
-        ask(self, Asked.CHECK, out)
+        ask(self, Asked.CHECK, now_ms, out)
 
     def job_over(self, _: Outcome, now_ms: int, __: list[Effect]) -> None:
         """Ask for the next job after a pause, unless the version report goes before it."""
@@ -111,12 +126,31 @@ class HttpState(Talker):
             pause(self, now_ms)
 
 
-def ask(state: HttpState, what: Asked, out: list[Effect]) -> None:
+def ask(state: HttpState, what: Asked, now_ms: int, out: list[Effect]) -> None:
     """Ask it, at once or as soon as the device is back."""
+    if state.plight is not None and what is Asked.CHECK and _is_silent(state, state.plight, now_ms, out):
+        return
     state.asked = what
     if state.link >= Link.REPORTING:
         state.link_due_ms = NEVER
-        out.append(spell(state, again=False))
+        if state.plight is None:
+            out.append(spell(state, again=False))
+        else:
+            call(state, now_ms, out, again=False)
+
+
+def call(state: HttpState, now_ms: int, out: list[Effect], *, again: bool) -> None:
+    """Call for what is asked; a fault may have the call lost, or spell it wrong."""
+    if state.plight is not None:
+        if state.asked is Asked.STEP and _is_lost(state, state.plight, now_ms, out):
+            return
+        if state.asked is Asked.CHECK and state.plight.strike("check_fails") is not None:
+            out += (
+                Struck("check_fails", "asks in a way that can't be read"),
+                _garbled(spell(state, again=again)),
+            )
+            return
+    out.append(spell(state, again=again))
 
 
 def spell(state: HttpState, *, again: bool) -> Call:
@@ -124,21 +158,16 @@ def spell(state: HttpState, *, again: bool) -> Call:
     dialect, base = state.dialect, state.base
     match state.asked:
         case Asked.VERSION:
-            call = dialect.version(base, state)
+            spelled = dialect.version(base, state)
         case Asked.CHECK:
-            call = dialect.check(base, state.kind, runs(state, state.kind) or NO_VERSION, state.chip)
+            spelled = dialect.check(base, state.kind, runs(state, state.kind) or NO_VERSION, state.chip)
         case Asked.TOKEN:
             assert state.job is not None, "a token is a job's"
-            call = dialect.token_check(base, state.job)
+            spelled = dialect.token_check(base, state.job)
         case Asked.STEP | _:
             assert state.job is not None, "a step is a job's"
-            call = dialect.step(base, state.job)
-    return Call(call.method, call.path, call.body, again=True) if again else call
-
-
-def runs(state: HttpState, kind: UpdateKind) -> str | None:
-    """Say what runs, of a kind."""
-    return state.f_version if kind is UpdateKind.FOTA else state.s_version
+            spelled = dialect.step(base, state.job)
+    return Call(spelled.method, spelled.path, spelled.body, again=True) if again else spelled
 
 
 def pause(state: HttpState, now_ms: int) -> None:
@@ -166,3 +195,34 @@ def get_in(state: HttpState, now_ms: int, out: list[Effect]) -> None:
     if state.link is not Link.PRESENT:
         state.link = Link.PRESENT
         state.present_since_ms = now_ms
+
+
+def _is_silent(state: HttpState, plight: Plight, now_ms: int, out: list[Effect]) -> bool:
+    """Whether it keeps from asking for a job, and waits for the next time; a token is renewed all the same."""
+    if state.job is not None:
+        return False
+    each = plight.first("silent")
+    if each is None:
+        return False
+    if not each.is_told:
+        each.is_told = True
+        out.append(Struck("silent", "does not ask for a job"))
+    each.spend()
+    state.asked, state.unasked = Asked.NOTHING, 0
+    pause(state, now_ms)
+    return True
+
+
+def _is_lost(state: HttpState, plight: Plight, now_ms: int, out: list[Effect]) -> bool:
+    """Whether the report gets lost; the device waits for its answer in vain, and asks again later."""
+    step = 0 if state.job is None else state.job.step
+    if plight.strike_report("lose_reports", step) is None:
+        return False
+    out.append(Struck("lose_reports", f"the report of step {step} got lost"))
+    link.back_off(state, now_ms, refused=False)
+    return True
+
+
+def _garbled(spelled: Call) -> Call:
+    """Spell a check without the type that it has to have."""
+    return Call(spelled.method, spelled.path.replace("type=", "typ="), spelled.body, spelled.again)

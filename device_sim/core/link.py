@@ -25,6 +25,21 @@ def connect(state: State, out: list[Effect]) -> None:
     out.append(Connect())
 
 
+def switch_on(state: State, now_ms: int) -> None:
+    """Begin: the device's age is counted from the first time on."""
+    if state.born_ms == NEVER:
+        state.born_ms = now_ms + state.passed_ms
+    state.card_unposted, state.card_is_new = state.card_is_new, False
+    start(state, now_ms)
+
+
+def switch_off(state: State, due_ms: int) -> None:
+    """Be off until then; NEVER for until it is switched on."""
+    state.link, state.link_due_ms = Link.OFF, due_ms
+    state.present_since_ms = NEVER
+    state.attempts = 0
+
+
 def go_offline(state: State, until_ms: int, out: list[Effect]) -> None:
     """Leave on purpose, and come back at that time."""
     if state.link >= Link.CONNECTING:
@@ -34,6 +49,13 @@ def go_offline(state: State, until_ms: int, out: list[Effect]) -> None:
     if state.link is not Link.OFF:
         state.link = Link.WAITING
         state.link_due_ms = until_ms
+
+
+def oversleep(state: State, until_ms: int) -> None:
+    """Boot, or hang, until then at least, and be offline meanwhile."""
+    assert state.job is not None, "it boots, or hangs, in a job"
+    state.link_due_ms = NEVER
+    state.job.due_ms = max(state.job.due_ms, until_ms)
 
 
 def back_off(state: State, now_ms: int, *, refused: bool) -> None:

@@ -1,46 +1,41 @@
 """The OTA client over MQTT: an event in, effects out.
 
 `MQTT_MOVES` says what can happen to the connection in each of its states, `job_moves.JOB_MOVES` the same for the
-job; a pair that is in neither is a mistake of the shell. Source: onenet-protocol, sections 3 to 5.
+job; a pair that is in neither is a mistake of the shell. What a message leads to is in `mqtt_messages`.
+Source: onenet-protocol, sections 3 to 5.
 """
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-import msgspec
-from msgspec import UNSET
-
-from device_sim.core import answers, link, reports
-from device_sim.core.answers import Answer
-from device_sim.core.download import Download
-from device_sim.core.effects import Effect, Noted, Outcome, Send, StopFetch
+from device_sim.core import link, power, reports
+from device_sim.core.effects import Disconnect, Effect, Outcome, PowerRestored, StopFetch, Struck
 from device_sim.core.events import (
     FETCH_EVENTS,
     CardReplaced,
+    Dropped,
     Event,
-    FaultSet,
     LinkDown,
     LinkUp,
+    PowerBack,
+    PowerCut,
     PowerOff,
     PowerOn,
     Received,
     Tick,
 )
-from device_sim.core.job_moves import JOB_MOVES, Replied, begin, move_job
-from device_sim.core.state import JOBS_WAITING_MAX, Job, Link, Stage, State
+from device_sim.core.job_moves import JOB_MOVES, move_job, restore
+from device_sim.core.mqtt_messages import SUBSCRIPTIONS, begin_next, received
+from device_sim.core.settings import SETTINGS
+from device_sim.core.state import Job, Link, Stage
 from device_sim.core.talker import ContractViolation, Talker
 from device_sim.core.wheel import NEVER
-from platform_stub.protocol import messages, topics
-from platform_stub.protocol.codes import UpdateKind
 
-INFORM_REFUSED: Final = 100
-"""`code` of an inform_reply that says no, as the official library spells it."""
+__all__ = ["MQTT_MOVES", "SUBSCRIPTIONS", "MqttDevice"]
 
 _TICK: Final = Tick()
 _LINK_UP: Final = LinkUp()
-_KINDS: Final = frozenset(int(kind) for kind in UpdateKind)
-_MD5_DIGITS: Final = 32
 
 
 class MqttDevice(Talker):
@@ -52,7 +47,7 @@ class MqttDevice(Talker):
         """Take an event; returns what the shell has to do, in order. ContractViolation for one that can't be."""
         out: list[Effect] = []
         kind = type(event)
-        move = MQTT_MOVES.get((self.link, kind))
+        move = _move_at((self.link, kind))
         if move is not None:
             move(self, event, now_ms, out)
             return out
@@ -74,9 +69,41 @@ class MqttDevice(Talker):
         """Send both versions."""
         reports.report_version(self, now_ms, out)
 
-    def restart(self, back_ms: int, out: list[Effect]) -> None:
-        """Disconnect, and connect again then."""
-        link.go_offline(self, back_ms, out)
+    def sleep(self, out: list[Effect]) -> None:
+        """Disconnect."""
+        link.go_offline(self, NEVER, out)
+
+    def wake(self, _: int, out: list[Effect]) -> None:
+        """Connect."""
+        link.connect(self, out)
+
+    def freeze(self, out: list[Effect]) -> None:
+        """Repeat nothing, and don't connect."""
+        if self.link < Link.REPORTING:
+            link.go_offline(self, NEVER, out)
+        else:
+            reports.hold_all(self)
+
+    def thaw(self, now_ms: int, out: list[Effect]) -> None:
+        """Connect where it is offline; what has no reply is sent again."""
+        if self.link is Link.WAITING:
+            link.connect(self, out)
+        else:
+            reports.release_all(self, now_ms)
+
+    def lose_link(self, now_ms: int, out: list[Effect]) -> None:
+        """Lose the MQTT connection with the download's."""
+        if self.link >= Link.CONNECTING:
+            out.append(Disconnect())
+            link.back_off(self, now_ms, refused=False)
+
+    def lose_power(self, for_ms: int | None, now_ms: int, out: list[Effect]) -> None:
+        """Be off; reports and jobs that wait are lost."""
+        if self.link is not Link.OFF:
+            _stop_all(self, now_ms, out)
+            self.card_is_new, self.card_unposted = self.card_unposted, False
+            power.keep(self)
+        link.switch_off(self, NEVER if for_ms is None else now_ms + for_ms)
 
     def asks_first(self, _: int, __: list[Effect]) -> bool:
         """Ask nothing: the inform has said it all."""
@@ -88,23 +115,51 @@ class MqttDevice(Talker):
 
     def job_over(self, _: Outcome, now_ms: int, out: list[Effect]) -> None:
         """Take up the job that has waited longest, if there is one."""
-        _begin_next(self, now_ms, out)
+        begin_next(self, now_ms, out)
 
 
-def _power_on(state: Talker, _: PowerOn, now_ms: int, out: list[Effect]) -> None:
-    link.start(state, now_ms)
-    if state.link_due_ms <= now_ms:
+def _stop_all(state: Talker, now_ms: int, out: list[Effect]) -> None:
+    link.go_offline(state, now_ms, out)
+    if state.stage is Stage.FETCHING:
+        out.append(StopFetch())
+    state.waiting = ()
+    state.version_report = state.status_report = state.card_report = None
+
+
+def _power_on(state: Talker, _: PowerOn | PowerBack, now_ms: int, out: list[Effect]) -> None:
+    link.switch_on(state, now_ms)
+    restore(state, now_ms, out)
+    if state.link is Link.WAITING and state.link_due_ms <= now_ms:
         link.connect(state, out)
 
 
 def _power_off(state: Talker, _: PowerOff, now_ms: int, out: list[Effect]) -> None:
-    link.go_offline(state, now_ms, out)
-    if state.stage is Stage.FETCHING:
-        out.append(StopFetch())
-    state.link, state.link_due_ms = Link.OFF, NEVER
-    state.job, state.stage, state.waiting = None, Stage.IDLE, ()
-    state.version_report = state.status_report = state.card_report = None
-    state.card_unposted = False
+    _stop_all(state, now_ms, out)
+    link.switch_off(state, NEVER)
+    state.job, state.stage, state.kept = None, Stage.IDLE, None
+    state.card_unposted = state.card_is_new = False
+
+
+def _power_cut(state: Talker, event: PowerCut, now_ms: int, out: list[Effect]) -> None:
+    state.lose_power(event.for_ms, now_ms, out)
+
+
+def _power_due(state: Talker, _: Tick, now_ms: int, out: list[Effect]) -> None:
+    if state.link_due_ms <= now_ms:
+        out.append(PowerRestored())
+        _power_on(state, PowerBack(), now_ms, out)
+
+
+def _nothing(_: Talker, __: Event, ___: int, ____: list[Effect]) -> None:
+    """Go on as before."""
+
+
+def _dropped(state: Talker, _: Dropped, __: int, out: list[Effect]) -> None:
+    """Come back at once, unless it does nothing any more."""
+    if state.link >= Link.CONNECTING:
+        link.go_offline(state, NEVER, out)
+        if not state.is_asleep:
+            link.connect(state, out)
 
 
 def _tick(state: Talker, _: Tick, now_ms: int, out: list[Effect]) -> None:
@@ -112,7 +167,19 @@ def _tick(state: Talker, _: Tick, now_ms: int, out: list[Effect]) -> None:
         reports.repeat_due(state, now_ms, out)
     elif state.link is Link.WAITING and state.link_due_ms <= now_ms:
         link.connect(state, out)
+    if state.plight is not None and state.plight.drop_due_ms <= now_ms:
+        _drop_by_fault(state, now_ms, out)
     move_job(state, _TICK, now_ms, out)
+
+
+def _drop_by_fault(state: Talker, now_ms: int, out: list[Effect]) -> None:
+    plight = state.plight
+    assert plight is not None, "a fault is a plight's"
+    if state.link >= Link.REPORTING and not state.is_asleep:
+        plight.strike("reconnects")
+        out.append(Struck("reconnects", "drops its connection, and comes back at once"))
+        _dropped(state, Dropped(), now_ms, out)
+    plight.put_off_drop(now_ms)
 
 
 def _link_up(state: Talker, _: LinkUp, now_ms: int, out: list[Effect]) -> None:
@@ -127,151 +194,42 @@ def _link_up(state: Talker, _: LinkUp, now_ms: int, out: list[Effect]) -> None:
 
 def _link_down(state: Talker, event: LinkDown, now_ms: int, _: list[Effect]) -> None:
     link.back_off(state, now_ms, refused=event.refused)
+    if state.is_asleep:
+        state.link_due_ms = NEVER
 
 
 def _card_replaced(state: Talker, event: CardReplaced, now_ms: int, out: list[Effect]) -> None:
     state.iccid, state.imsi = event.iccid, event.imsi
+    if state.link is Link.OFF:
+        state.card_is_new = True
+        return
     state.card_unposted, state.card_report = True, None
-    link.go_offline(state, now_ms + state.profile.card_swap_ms, out)
+    back_ms = now_ms + state.profile.card_swap_ms
+    link.go_offline(state, NEVER if state.is_asleep else back_ms, out)
+    if state.is_asleep:
+        link.oversleep(state, back_ms)
 
-
-def _fault_set(state: Talker, event: FaultSet, _: int, __: list[Effect]) -> None:
-    state.set_fault(event.fault)
-
-
-def _received(state: Talker, event: Received, now_ms: int, out: list[Effect]) -> None:
-    handler = _HANDLERS.get(event.suffix)
-    if handler is None:
-        out.append(Noted(f"a message on {event.suffix}, which means nothing to a device"))
-        return
-    try:
-        handler(state, event.payload, now_ms, out)
-    except messages.MessageError as fault:
-        out.append(Noted(f"{event.suffix}: {fault}"))
-
-
-def _informed(state: Talker, payload: bytes, now_ms: int, out: list[Effect]) -> None:
-    inform = messages.decode(payload, messages.Inform)
-    params = inform.params
-    if params.tid is UNSET:
-        out.append(inform_reply(inform.id, messages.ACCEPTED))
-        if state.version_report is None:  # it is on its way, or this makes the platform tell what there is
-            reports.report_version(state, now_ms, out)
-        return
-    fault = _inform_fault(params)
-    if fault or len(state.waiting) >= JOBS_WAITING_MAX:
-        out.append(inform_reply(inform.id, INFORM_REFUSED))
-        out.append(Noted(f"inform of job {params.tid} refused: {fault or 'too many jobs wait'}"))
-        return
-    out.append(inform_reply(inform.id, messages.ACCEPTED))
-    if not _is_known(state, params.tid):
-        state.waiting += (params,)
-        _begin_next(state, now_ms, out)
-
-
-def _begin_next(state: Talker, now_ms: int, out: list[Effect]) -> None:
-    """Take up the job that has waited longest, if there is one and none is under way."""
-    if state.job is None and state.waiting:
-        params, *rest = state.waiting
-        state.waiting = tuple(rest)
-        begin(state, _job_of(params, state.profile.chunk_bytes), now_ms, out)
-
-
-def _job_of(params: messages.InformParams, chunk_bytes: int) -> Job:
-    assert isinstance(params.tid, int)
-    assert isinstance(params.type, int)
-    assert isinstance(params.target, str)
-    assert isinstance(params.size, int)
-    assert isinstance(params.md5, str)
-    assert isinstance(params.url, str)
-    download = Download(size_bytes=params.size, md5=params.md5, chunk_bytes=chunk_bytes)
-    return Job(params.tid, UpdateKind(params.type), params.target, params.url, download)
-
-
-def inform_reply(message_id: str, code: int) -> Send:
-    """Say yes or no to an inform."""
-    return Send(topics.INFORM_REPLY, messages.encode(messages.InformReply(id=message_id, code=code)))
-
-
-def _is_known(state: State, tid: int) -> bool:
-    """Whether it works on this job, will, or has: a job that is told twice is done once."""
-    if state.job is not None and state.job.tid == tid:
-        return True
-    return tid in state.finished or any(params.tid == tid for params in state.waiting)
-
-
-def _inform_fault(params: messages.InformParams) -> str:
-    """Say what is wrong with a filled inform; an empty text when a device can work on it."""
-    missing = [name for name, value in msgspec.structs.asdict(params).items() if value is UNSET]
-    if missing:
-        return f"params without {', '.join(missing)}"
-    if params.type not in _KINDS:
-        return f"type {params.type}"
-    if not isinstance(params.size, int) or params.size < 0:
-        return f"size {params.size}"
-    url = params.url if isinstance(params.url, str) else ""
-    if not url.startswith("/") or not url.isascii() or not url.isprintable() or " " in url:
-        return f"url {url!r} is no path"
-    if not isinstance(params.md5, str) or len(params.md5) != _MD5_DIGITS:
-        return f"md5 {params.md5!r}"
-    return ""
-
-
-def _version_replied(state: Talker, payload: bytes, now_ms: int, out: list[Effect]) -> None:
-    reply, report = messages.decode(payload, messages.Reply), state.version_report
-    if report is None or not reports.is_answer(report, reply):
-        return
-    if reply.code != messages.ACCEPTED:  # it is sent again: without it the device is not present
-        out.append(reports.refusal(report, reply))
-        return
-    state.version_report = None
-    if state.link is Link.REPORTING:
-        state.link = Link.PRESENT
-        state.present_since_ms = now_ms
-
-
-def _status_replied(state: Talker, payload: bytes, now_ms: int, out: list[Effect]) -> None:
-    reply = messages.decode(payload, messages.Reply)
-    if reports.is_answer(state.status_report, reply):
-        state.status_report = None
-        meaning = answers.MQTT.get(reply.code, Answer.REFUSED)
-        move_job(state, Replied(meaning, reply.code, reply.msg), now_ms, out)
-
-
-def _card_replied(state: Talker, payload: bytes, _: int, out: list[Effect]) -> None:
-    reply, report = messages.decode(payload, messages.Reply), state.card_report
-    if report is None or not reports.is_answer(report, reply):
-        return
-    if reply.code != messages.ACCEPTED:
-        out.append(reports.refusal(report, reply))
-        return
-    state.card_report, state.card_unposted = None, False
-
-
-_HANDLERS: Mapping[str, Callable[[Talker, bytes, int, list[Effect]], None]] = MappingProxyType(
-    {
-        topics.INFORM: _informed,
-        topics.STATUS_REPLY: _status_replied,
-        topics.VERSION_REPLY: _version_replied,
-        topics.PROPERTY_POST_REPLY: _card_replied,
-    }
-)
-"""What a device reads, and so what it subscribes to."""
-SUBSCRIPTIONS: Final = tuple(_HANDLERS)
 
 _UP: Final = (Link.REPORTING, Link.PRESENT)
 _ON: Final = (Link.WAITING, Link.CONNECTING, *_UP)
+_ALL: Final = (Link.OFF, *_ON)
 
 MQTT_MOVES: Mapping[tuple[Link, type], Callable[[Any, Any, int, list[Effect]], None]] = MappingProxyType(
     {
         (Link.OFF, PowerOn): _power_on,
+        (Link.OFF, PowerBack): _power_on,
+        (Link.OFF, Tick): _power_due,
         (Link.CONNECTING, LinkUp): _link_up,
         (Link.CONNECTING, LinkDown): _link_down,
         **{(at, LinkDown): _link_down for at in _UP},
-        **{(at, Received): _received for at in _UP},
-        **{(at, PowerOff): _power_off for at in _ON},
+        **{(at, Received): received for at in _UP},
+        **{(at, PowerBack): _nothing for at in _ON},
         **{(at, Tick): _tick for at in _ON},
-        **{(at, CardReplaced): _card_replaced for at in _ON},
-        **{(at, FaultSet): _fault_set for at in (Link.OFF, *_ON)},
+        **{(at, Dropped): _dropped for at in _ALL},
+        **{(at, PowerOff): _power_off for at in _ALL},
+        **{(at, PowerCut): _power_cut for at in _ALL},
+        **{(at, CardReplaced): _card_replaced for at in _ALL},
+        **{(at, kind): move for kind, move in SETTINGS.items() for at in _ALL},
     }
 )
+_move_at: Final = MQTT_MOVES.get

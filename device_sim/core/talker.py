@@ -38,8 +38,28 @@ class Talker(Actor):
         """Report what the device runs, until it is answered."""
 
     @abstractmethod
-    def restart(self, back_ms: int, out: list[Effect]) -> None:
-        """Be offline until then; `LinkUp` is given to the job afterwards."""
+    def sleep(self, out: list[Effect]) -> None:
+        """Be offline until `wake`."""
+
+    @abstractmethod
+    def wake(self, now_ms: int, out: list[Effect]) -> None:
+        """Be in touch again; `LinkUp` is given to the job when it is."""
+
+    @abstractmethod
+    def freeze(self, out: list[Effect]) -> None:
+        """Do nothing any more until `thaw`; a connection that is there stays."""
+
+    @abstractmethod
+    def thaw(self, now_ms: int, out: list[Effect]) -> None:
+        """Go on with everything."""
+
+    @abstractmethod
+    def lose_link(self, now_ms: int, out: list[Effect]) -> None:
+        """Lose the connection, and come back after a while."""
+
+    @abstractmethod
+    def lose_power(self, for_ms: int | None, now_ms: int, out: list[Effect]) -> None:
+        """Be off, for so long or until the power is back; what is in the flash stays."""
 
     @abstractmethod
     def asks_first(self, now_ms: int, out: list[Effect]) -> bool:

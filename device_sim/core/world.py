@@ -5,8 +5,12 @@ advanced; sizes are bytes. Pure; nothing is remembered here that can be worked o
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from platform_stub.protocol.errors import UsageFault
+
+BOOTS_MAX: Final = 100
+"""Of `World.boots_max`: who gives up later than that never does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +61,7 @@ class World:
     boots_max: int = 3  # boots of a new firmware that may fail, then it rolls back
     flush_bytes: int = (
         16 * 1024
-    )  # of a download survive a loss of power, in steps of so many; 0: nothing does
+    )  # a download is flushed in steps of so many, which outlive the power; 0: never
 
     def __post_init__(self) -> None:
         """Refuse what can't be: UsageFault names all fields that are wrong."""
@@ -75,6 +79,8 @@ class World:
         ]
         if wrong:
             raise UsageFault(f"world: {'; '.join(wrong)}: too small")
+        if self.boots_max > BOOTS_MAX:
+            raise UsageFault(f"world: boots_max = {self.boots_max}: at most {BOOTS_MAX} is taken")
 
 
 STURDY = World()

@@ -2,26 +2,31 @@
 
 import hashlib
 
-from device_sim.core.effects import Effect, Send
+from device_sim.core.effects import Effect, Send, Struck
 from device_sim.core.events import (
     Answered,
     CallAnswered,
     CallFailed,
     CardReplaced,
     Chunk,
+    Dropped,
     Event,
-    FaultSet,
+    FaultsSet,
     Fetched,
     FetchFailed,
     Informed,
     LinkDown,
     LinkUp,
+    PowerBack,
+    PowerCut,
     PowerOff,
     PowerOn,
     Received,
     Tick,
+    TimePassed,
+    WorldSet,
 )
-from device_sim.core.faults import Fault
+from device_sim.core.faults import FAILURE_TEXTS, Fault
 from device_sim.core.mqtt_device import MqttDevice
 from device_sim.core.profile import Profile
 from device_sim.core.talker import Actor
@@ -45,7 +50,12 @@ EVENTS = [
     CallFailed("cut"),
     Informed(),
     CardReplaced("1", "2"),
-    FaultSet(Fault(what="fails", step=102)),
+    PowerCut(),
+    PowerBack(),
+    Dropped(),
+    TimePassed(1_000),
+    WorldSet(battery=1, signal=1, storage_bytes=1, mcu_storage_bytes=1),
+    FaultsSet((Fault(what="fails", step=102),)),
 ]
 """One of each that there is."""
 
@@ -76,7 +86,7 @@ class AnyStory:
         job = self.device.job
         assert job is not None
         start = job.download.position
-        stop = min(start + self.device.profile.chunk_bytes, len(package))
+        stop = min(start + job.download.chunk_bytes, len(package))
         assert self.tell(partial(start, stop, len(package))) == []
         assert self.tell(Chunk(package[start:stop])) == []
         return self.tell(Fetched())
@@ -116,6 +126,10 @@ def inform_payload(tid: int = 41, package: bytes = PACKAGE, **changes: object) -
         "url": PATH.format(tid),
     } | changes
     return messages.encode(messages.Inform(id=f"i{tid}", params=messages.InformParams(**params)))
+
+
+def fails(step: int) -> Struck:
+    return Struck("fails", f"fails with {step}, {FAILURE_TEXTS[step]}")
 
 
 def partial(start: int, stop: int, size: int) -> Answered:

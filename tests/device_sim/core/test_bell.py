@@ -8,15 +8,22 @@ from device_sim.core.bell import BELL_MOVES, SUBSCRIPTIONS, Bell
 from device_sim.core.effects import Connect, Disconnect, Noted, Ring, Send
 from device_sim.core.events import (
     CardReplaced,
+    Dropped,
+    FaultsSet,
     Fetched,
     Informed,
     LinkDown,
     LinkUp,
+    PowerBack,
+    PowerCut,
     PowerOff,
     PowerOn,
     Received,
     Tick,
+    TimePassed,
+    WorldSet,
 )
+from device_sim.core.faults import Fault
 from device_sim.core.http_state import Asked
 from device_sim.core.state import Link
 from device_sim.core.talker import ContractViolation
@@ -26,16 +33,32 @@ from tests.device_sim.core.http_story import CUT, FLOWS, HttpStory
 from tests.device_sim.core.story import PLAIN
 
 INFORM = Received(topics.INFORM, b'{"id":"77","version":"1.0","params":{}}')
-EVENTS = [PowerOn(), PowerOff(), Tick(), LinkUp(), LinkDown(), INFORM, CardReplaced("1", "2"), Fetched()]
+EVENTS = [
+    PowerOn(),
+    PowerOff(),
+    PowerCut(),
+    PowerBack(),
+    Dropped(),
+    Tick(),
+    LinkUp(),
+    LinkDown(),
+    INFORM,
+    CardReplaced("1", "2"),
+    FaultsSet((Fault(what="silent"),)),
+    WorldSet(battery=1),
+    TimePassed(1_000),
+    Fetched(),
+]
 ON = {Link.WAITING, Link.CONNECTING, Link.PRESENT}
+ALL = ON | {Link.OFF}
 LEGAL = {
     PowerOn: {Link.OFF},
-    PowerOff: ON,
-    Tick: ON,
     LinkUp: {Link.CONNECTING},
     LinkDown: {Link.CONNECTING, Link.PRESENT},
     Received: {Link.PRESENT},
-    CardReplaced: ON,
+    **dict.fromkeys(
+        [PowerOff, PowerCut, PowerBack, Dropped, Tick, CardReplaced, FaultsSet, WorldSet, TimePassed], ALL
+    ),
 }
 every_flow = pytest.mark.parametrize("flow", FLOWS)
 

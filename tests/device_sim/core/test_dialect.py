@@ -9,6 +9,7 @@ from device_sim.core.answers import Answer
 from device_sim.core.dialect import DIALECTS, Offer, OfferFault
 from device_sim.core.effects import Call
 from device_sim.core.profile import FLOWS
+from device_sim.core.state import Terms
 from platform_stub.protocol import calls
 from platform_stub.protocol.calls import CallRefusal
 from platform_stub.protocol.codes import Chip, UpdateKind
@@ -92,7 +93,12 @@ def test_golden_answers():
     body = b'{"errno":0,"error":"succ","data":{"target":"2.00","token":"ota_0123456789abcdefghij","size":560,"md5":"0123456789abcdef0123456789abcdef","signal":10,"power":50,"retry":0,"interval":60,"type":1}}'
     reply = DIALECTS["south"].read(200, body)
     assert DIALECTS["south"].read_offer(reply.data) == Offer(
-        0, "ota_0123456789abcdefghij", "2.00", 560, "0123456789abcdef" * 2, is_upgrading=False
+        0,
+        "ota_0123456789abcdefghij",
+        "2.00",
+        560,
+        "0123456789abcdef" * 2,
+        terms=Terms(battery_min=50, signal_min=10, retries=0, interval_ms=60_000),
     )
     assert DIALECTS["studio"].read(200, b'{"errno":10,"error":"not exist"}')[:3] == (
         Answer.OVER,

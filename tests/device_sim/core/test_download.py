@@ -9,8 +9,10 @@ from device_sim.core.events import Answered
 from tests.device_sim.core.story import md5, partial
 
 
-def of(package, chunk_bytes=400):
-    return Download(size_bytes=len(package), md5=md5(package), chunk_bytes=chunk_bytes)
+def of(package, chunk_bytes=400, flush_bytes=0):
+    return Download(
+        size_bytes=len(package), md5=md5(package), chunk_bytes=chunk_bytes, flush_bytes=flush_bytes
+    )
 
 
 @given(
@@ -118,3 +120,42 @@ def test_an_upper_case_digest_is_the_same_digest():
     download.judge(Answered(200, "0", None, 1))
     download.take(b"a")
     assert download.digest_matches()
+
+
+@given(
+    package=st.binary(min_size=1, max_size=400),
+    chunk_bytes=st.integers(1, 450),
+    flush_bytes=st.integers(0, 90),
+    pieces=st.integers(1, 120),
+    losses=st.lists(st.integers(0, 450), max_size=20),
+    whole=st.lists(st.booleans(), max_size=5),
+)
+def test_any_losses_of_power_give_the_same_digest(package, chunk_bytes, flush_bytes, pieces, losses, whole):
+    """After each it goes on at the last full step that was there, and no byte is taken twice."""
+    download = of(package, chunk_bytes, flush_bytes)
+    losses, whole = list(losses), list(whole)
+    while not download.is_complete:
+        start, stop = download.next_range()
+        if whole and whole.pop():  # a server that knows no ranges
+            start, stop = 0, len(package)
+            assert download.judge(Answered(200, "0", None, stop)) == (Verdict.TAKE, "")
+        else:
+            assert download.judge(partial(start, stop, len(package))) == (Verdict.TAKE, "")
+        got = package[start:stop][: losses[-1]] if losses else package[start:stop]
+        for at in range(0, len(got), pieces):
+            assert download.take(memoryview(got)[at : at + pieces])
+        if losses:
+            losses.pop()
+            there = download.position
+            download.rewind()
+            assert download.position == (there - there % flush_bytes if flush_bytes else 0)
+    assert download.digest_matches()
+
+
+def test_a_loss_of_power_gives_no_new_tries():
+    download = of(bytes(1_000), flush_bytes=300)
+    download.judge(partial(0, 400, 1_000))
+    download.take(bytes(400))
+    assert download.gain()
+    download.rewind()
+    assert (download.position, download.furthest, download.gain()) == (300, 300, False)

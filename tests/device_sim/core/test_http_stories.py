@@ -19,7 +19,7 @@ from device_sim.core.events import (
     CallAnswered,
     CardReplaced,
     Chunk,
-    FaultSet,
+    FaultsSet,
     Fetched,
     FetchFailed,
     PowerOff,
@@ -32,7 +32,7 @@ from device_sim.core.profile import Profile
 from device_sim.core.state import Link, Stage
 from device_sim.core.wheel import NEVER
 from tests.device_sim.core.http_story import CUT, FLOWS, NO_TASK, TOKEN, HttpStory
-from tests.device_sim.core.story import PACKAGE, PLAIN, partial
+from tests.device_sim.core.story import PACKAGE, PLAIN, fails, partial
 
 THREE = Profile(start_jitter_ms=0, chunk_bytes=400)  # three ranges, so one per cent is told
 OTHER = "ota_BBBBBBBBBBBBBBBBBBBB"
@@ -232,9 +232,9 @@ def test_already_at_the_target_after_the_own_201_is_a_success():
 @every_flow
 def test_a_failure_that_meets_a_cancelled_job_is_no_failure(flow):
     story = HttpStory(flow)
-    story.tell(FaultSet(Fault(what="fails", step=107)))
+    story.tell(FaultsSet((Fault(what="fails", step=107),)))
     story.begin()
-    assert story.range_arrives() == [story.step(107)]
+    assert story.range_arrives() == [fails(107), story.step(107)]
     (ended,) = story.answer(CANCELLED[flow], "cancelled")
     assert ended.outcome is Outcome.ENDED
 
@@ -244,11 +244,11 @@ def test_a_failure_that_meets_a_cancelled_job_is_no_failure(flow):
 def test_each_fault_strikes_in_its_place_and_the_old_version_stays(flow, step):
     story = HttpStory(flow, Profile(start_jitter_ms=0, chunk_bytes=500))
     story.tell(PowerOn())
-    story.tell(FaultSet(Fault(what="fails", step=step)))
+    story.tell(FaultsSet((Fault(what="fails", step=step),)))
     story.answer()
     effects = story.offer()
     if STRIKES[step] is Strike.BEFORE_DOWNLOAD:
-        assert effects == [JobStarted(story.tid()), story.step(step)]
+        assert effects == [JobStarted(story.tid()), fails(step), story.step(step)]
     else:
         if flow == "south":
             story.answer()
@@ -260,7 +260,7 @@ def test_each_fault_strikes_in_its_place_and_the_old_version_stays(flow, step):
         if STRIKES[step] in {Strike.BEFORE_INSTALL, Strike.AFTER_INSTALL}:
             assert effects == [story.step(101)]
             effects = story.answer()
-        assert effects == [story.step(step)]
+        assert effects == [fails(step), story.step(step)]
     assert story.answer() == [JobEnded(story.tid(), Outcome.FAILED, step, FAILURE_TEXTS[step])]
     assert story.device.f_version == "1.0"
 

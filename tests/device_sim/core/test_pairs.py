@@ -8,14 +8,19 @@ from device_sim.core.effects import Send
 from device_sim.core.events import (
     FETCH_EVENTS,
     CardReplaced,
-    FaultSet,
+    Dropped,
+    FaultsSet,
     FetchFailed,
     LinkDown,
     LinkUp,
+    PowerBack,
+    PowerCut,
     PowerOff,
     PowerOn,
     Received,
     Tick,
+    TimePassed,
+    WorldSet,
 )
 from device_sim.core.faults import Fault
 from device_sim.core.job_moves import JOB_MOVES
@@ -27,18 +32,31 @@ from platform_stub.protocol import topics
 from tests.device_sim.core.story import EVENTS, Story
 
 ON = {Link.WAITING, Link.CONNECTING, Link.REPORTING, Link.PRESENT}
+ALL = ON | {Link.OFF}
+ALL = ON | {Link.OFF}
+ALL = ON | {Link.OFF}
 UP = {Link.REPORTING, Link.PRESENT}
 LEGAL_LINKS = {
     PowerOn: {Link.OFF},
-    PowerOff: ON,
-    Tick: ON,
+    PowerOff: ALL,
+    PowerCut: ALL,
+    PowerBack: ALL,
+    Dropped: ALL,
+    Tick: ALL,
     LinkUp: {Link.CONNECTING},
     LinkDown: UP | {Link.CONNECTING},
     Received: UP,
-    CardReplaced: ON,
-    FaultSet: ON | {Link.OFF},
+    CardReplaced: ALL,
+    FaultsSet: ALL,
+    WorldSet: ALL,
+    TimePassed: ALL,
 }
-STAGES = [stage for stage in Stage if stage is not Stage.CHECKING]  # that one is of generation A
+STAGES = [stage for stage in Stage if stage not in {Stage.CHECKING, Stage.HELD}]  # those are of generation A
+BY_FAULT = {
+    Stage.FAILING: Fault(what="fails", step=102),
+    Stage.PAUSING: Fault(what="slow", rate=100),
+    Stage.HANGING: Fault(what="hang", at="told"),
+}
 
 
 def name_of(value):
@@ -64,12 +82,18 @@ def at_stage(stage):
     story = Story(Profile(start_jitter_ms=0, chunk_bytes=400, install_ms=10, reboot_ms=10)).present()
     if stage is Stage.IDLE:
         return story
-    if stage is Stage.FAILING:
-        story.tell(FaultSet(Fault(what="fails", step=102)))
+    if stage in BY_FAULT:
+        story.tell(FaultsSet((BY_FAULT[stage],)))
     story.inform()
     if stage is Stage.RETRYING:
         story.tell(FetchFailed("cut"))
-    elif stage not in {Stage.FETCHING, Stage.FAILING}:
+    elif stage is Stage.PAUSING:
+        story.range_arrives()
+        story.step_replied()
+    elif stage is Stage.RETURNING:
+        story.tell(PowerCut())
+        story.tell(PowerBack())
+    elif stage not in {Stage.FETCHING, *BY_FAULT}:
         story.range_arrives()
         if stage is not Stage.PROGRESSING:
             story.step_replied()
@@ -115,7 +139,7 @@ def test_each_stage_and_event(stage, event):
             story.tell(event)
 
 
-@pytest.mark.parametrize("stage", [stage for stage in STAGES if stage is not Stage.REBOOTING])
+@pytest.mark.parametrize("stage", [at for at in STAGES if at not in {Stage.REBOOTING, Stage.HANGING}])
 @pytest.mark.parametrize("gone", [LinkDown(), CardReplaced("1", "2")], ids=name_of)
 def test_nothing_is_sent_without_a_link(stage, gone):
     story = at_stage(stage)

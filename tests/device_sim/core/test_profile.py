@@ -3,7 +3,8 @@
 import pytest
 
 from device_sim import Fault, Profile
-from device_sim.core.faults import STRIKES
+from device_sim.core.faults import MEANINGS, STRIKES
+from device_sim.core.profile import FLOWS
 from platform_stub.protocol.codes import DOWNLOAD_FAILURES, UPDATE_FAILURES
 from platform_stub.protocol.errors import UsageFault
 
@@ -37,3 +38,27 @@ def test_every_failure_can_be_chosen_but_generation_as_own():
 def test_times():
     with pytest.raises(UsageFault, match="attempts = 0"):
         Fault(what="fails", step=102, attempts=0)
+
+
+@pytest.mark.parametrize(
+    ("values", "mistake"),
+    [
+        ({"what": "melts"}, "what = 'melts': there are silent, refuse_inform"),
+        ({"what": "cut"}, "cut wants at_byte"),
+        ({"what": "slow", "rate": 0}, "rate = 0: at least 1 is wanted"),
+        ({"what": "silent", "at_byte": 1}, "silent takes no at_byte"),
+        ({"what": "silent", "attempts": 2}, "silent is about no job in particular"),
+        ({"what": "hang", "at": "lunch"}, "at = 'lunch': there are told, download"),
+        ({"what": "hang", "at": "install", "at_byte": 5}, "at_byte goes with at = 'download'"),
+        ({"what": "wrong_version"}, "wrong_version wants version"),
+    ],
+)
+def test_a_fault_that_can_not_be(values, mistake):
+    with pytest.raises(UsageFault, match=mistake):
+        Fault(**values)
+
+
+def test_every_kind_of_fault_says_what_it_does_and_where_there_is_one():
+    for what, meaning in MEANINGS.items():
+        assert meaning.text, what
+        assert set(meaning.flows) < set(FLOWS), what

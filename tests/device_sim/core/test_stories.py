@@ -16,7 +16,7 @@ from device_sim.core.events import (
     Answered,
     CardReplaced,
     Chunk,
-    FaultSet,
+    FaultsSet,
     Fetched,
     FetchFailed,
     LinkDown,
@@ -38,6 +38,7 @@ from tests.device_sim.core.story import (
     PLAIN,
     Story,
     card,
+    fails,
     inform_reply,
     partial,
     status,
@@ -306,7 +307,7 @@ def test_a_refused_step_fails_the_job(step, failure):
 @pytest.mark.parametrize("code", [200, 20, 12016])
 def test_a_reported_failure_ends_the_job_whatever_is_answered(code):
     story = Story().present()
-    story.tell(FaultSet(Fault(what="fails", step=102)))
+    story.tell(FaultsSet((Fault(what="fails", step=102),)))
     story.inform()
     assert story.step_replied(code) == [JobEnded(41, Outcome.FAILED, 102, FAILURE_TEXTS[102])]
 
@@ -535,12 +536,12 @@ def test_a_wrong_digest_is_205():
 @pytest.mark.parametrize("step", sorted(STRIKES))
 def test_each_fault_strikes_in_its_place_and_the_old_version_stays(step):
     story = Story(Profile(start_jitter_ms=0, chunk_bytes=500)).present()
-    assert story.tell(FaultSet(Fault(what="fails", step=step))) == []
+    assert story.tell(FaultsSet((Fault(what="fails", step=step),))) == []
     effects = story.inform()
     if STRIKES[step] is Strike.BEFORE_DOWNLOAD:
-        assert effects == [inform_reply("i41"), JobStarted(41), status(2, 41, step)]
+        assert effects == [inform_reply("i41"), JobStarted(41), fails(step), status(2, 41, step)]
     elif STRIKES[step] is Strike.AFTER_FIRST_RANGE:
-        assert story.range_arrives() == [status(2, 41, step)]
+        assert story.range_arrives() == [fails(step), status(2, 41, step)]
     else:
         assert story.range_arrives() == [status(2, 41, 50)]
         story.step_replied()
@@ -548,24 +549,24 @@ def test_each_fault_strikes_in_its_place_and_the_old_version_stays(step):
         if STRIKES[step] is not Strike.IN_DIGEST:
             assert effects == [status(3, 41, 101)]
             effects = story.step_replied()
-        assert effects == [status(story.device.serial, 41, step)]
+        assert effects == [fails(step), status(story.device.serial, 41, step)]
     assert story.step_replied() == [JobEnded(41, Outcome.FAILED, step, FAILURE_TEXTS[step])]
     assert story.device.f_version == "1.0"
 
 
 def test_a_fault_lasts_for_so_many_jobs():
     story = Story().present()
-    story.tell(FaultSet(Fault(what="fails", step=102, attempts=2)))
+    story.tell(FaultsSet((Fault(what="fails", step=102, attempts=2),)))
     for tid in (41, 42):
-        assert story.inform(tid)[2] == status(story.device.serial, tid, 102)
+        assert story.inform(tid)[2:] == [fails(102), status(story.device.serial, tid, 102)]
         story.step_replied()
     assert story.inform(43)[2] == Fetch(PATH.format(43), 0, 1_000)
 
 
 def test_a_fault_is_taken_back():
     story = Story().present()
-    story.tell(FaultSet(Fault(what="fails", step=102)))
-    story.tell(FaultSet(None))
+    story.tell(FaultsSet((Fault(what="fails", step=102),)))
+    story.tell(FaultsSet())
     assert story.inform()[2] == Fetch(PATH.format(41), 0, 1_000)
 
 
