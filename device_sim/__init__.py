@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from device_sim.core.profile import FLOWS, Flow, Profile
     from device_sim.core.world import STURDY, Level, Span, World
     from device_sim.errors import DeviceFileFault, FleetError, FleetFailed
+    from device_sim.flash_file import Flash, read_flash, write_flash
     from device_sim.fleet import Fleet
     from device_sim.identity import Identity, read_devices_csv, write_devices_csv
+    from device_sim.recorder import Entry, Recorder, Wire
     from device_sim.snapshot import DeviceView, FleetSnapshot, FlowSnapshot, TraceEntry
     from device_sim.target import Endpoint, Target
 
@@ -25,7 +27,9 @@ __all__ = [
     "DeviceFileFault",
     "DeviceView",
     "Endpoint",
+    "Entry",
     "Fault",
+    "Flash",
     "Fleet",
     "FleetError",
     "FleetFailed",
@@ -37,12 +41,16 @@ __all__ = [
     "Level",
     "Outcome",
     "Profile",
+    "Recorder",
     "Span",
     "Target",
     "TraceEntry",
+    "Wire",
     "World",
     "read_devices_csv",
+    "read_flash",
     "write_devices_csv",
+    "write_flash",
 ]
 
 _HOMES: Final = {
@@ -51,8 +59,10 @@ _HOMES: Final = {
     "core.profile": ("FLOWS", "Flow", "Profile"),
     "core.world": ("STURDY", "Level", "Span", "World"),
     "errors": ("DeviceFileFault", "FleetError", "FleetFailed"),
+    "flash_file": ("Flash", "read_flash", "write_flash"),
     "fleet": ("Fleet",),
     "identity": ("Identity", "read_devices_csv", "write_devices_csv"),
+    "recorder": ("Entry", "Recorder", "Wire"),
     "snapshot": ("DeviceView", "FleetSnapshot", "FlowSnapshot", "TraceEntry"),
     "target": ("Endpoint", "Target"),
 }

@@ -4,54 +4,71 @@ It decides nothing. A fleet has thousands of these, so an idle one holds no task
 the same over every flow is here; `mqtt_agent` and `http_agent` have the rest.
 """
 
-from abc import ABC
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from email.utils import parsedate_to_datetime
-from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, Protocol
 
+from msgspec import structs
+
+from device_sim import signing, taps
 from device_sim.core import effects
 from device_sim.core.events import (
     Answered,
     CardReplaced,
     Chunk,
+    Dropped,
     Event,
+    FaultsSet,
     Fetched,
     FetchFailed,
+    PowerBack,
+    PowerCut,
     PowerOff,
     PowerOn,
     Tick,
+    TimePassed,
 )
-from device_sim.core.profile import Flow, Profile
-from device_sim.core.state import Link
+from device_sim.core.faults import Fault
+from device_sim.core.profile import Flow
+from device_sim.core.state import Stage
 from device_sim.core.talker import Actor
 from device_sim.identity import Identity
+from device_sim.recorder import (
+    CARD,
+    ENDED,
+    JOB,
+    KEY,
+    NOTE,
+    OFFLINE,
+    ONLINE,
+    POWER_OFF,
+    POWER_ON,
+    STAGE,
+    STRUCK,
+    Record,
+)
 from device_sim.snapshot import Counters
 from device_sim.transport.alarm import Alarm
 from device_sim.transport.dialler import Dialler
 from device_sim.transport.http import HttpPool
 from device_sim.transport.http_connection import Head, Request
 from platform_stub.protocol.codes import OtaErrno
-from platform_stub.protocol.token import device_resource, make_token, product_resource
 
 _LENGTH_DIGITS_MAX: Final = 18
 _TOKEN_REFUSED: Final = str(int(OtaErrno.AUTHENTICATION))
-SKEW_IGNORED_S: Final = 60
-"""Tokens end with a whole minute, some hours ahead: less than this does not matter to them."""
 
 
-Counted = tuple[bool, bool, bool, bool]
-"""Whether a device is present, is busy, has a card unposted, is hopeless: as it was last counted."""
+Counted = tuple[bool, bool, bool, bool, bool]
+"""Whether a device is present, is busy, has a card to post, is hopeless, rests: as it was last counted."""
 
-NOTHING_COUNTED: Final[Counted] = (False, False, False, False)
+NOTHING_COUNTED: Final[Counted] = (False, False, False, False, False)
 
 
 class Crew(Protocol):
     """What the devices of a fleet share."""
 
     seed: int
-    profile: Profile
     alarm: Alarm
     dialler: Dialler
     pool: HttpPool  # for downloads
@@ -61,6 +78,9 @@ class Crew(Protocol):
 
     def moved(self, agent: "Agent") -> None:
         """The agent's flags may have changed."""
+
+    def record_of(self, device_id: int) -> Record | None:
+        """Give what is kept of a device; None where nothing is."""
 
     def socket_opened(self) -> None:
         """A device's socket was opened."""
@@ -78,7 +98,18 @@ class Crew(Protocol):
 class Agent(ABC):
     """A device on its sockets. `counters` are those of its flow."""
 
-    __slots__ = ("counted", "counters", "crew", "device", "identity", "refusals", "skew_s", "tick")
+    __slots__ = (
+        "counted",
+        "counters",
+        "crew",
+        "device",
+        "identity",
+        "record",
+        "refusals",
+        "skew_s",
+        "source",
+        "tick",
+    )
 
     flow: ClassVar[Flow]
 
@@ -87,7 +118,9 @@ class Agent(ABC):
         self.identity = identity
         self.device = device
         self.counters = counters
-        self.skew_s = 0  # how far the platform's clock is ahead of the fleet's
+        self.record = crew.record_of(identity.device_id)
+        self.source = ""  # the local address of its connections; empty: as the system, or the fleet, chooses
+        self.skew_s = 0  # how far the device's clock is ahead of the fleet's
         self.tick = 0
         self.refusals = 0  # in a row, of this device for good
         self.counted: Counted = NOTHING_COUNTED  # one of a few tuples; see `moved`
@@ -104,6 +137,11 @@ class Agent(ABC):
         """Whether the platform has it in."""
         return self.device.is_present
 
+    @property
+    @abstractmethod
+    def holds_connection(self) -> bool:
+        """Whether it is connected over MQTT, or wants to be."""
+
     def woken(self, now_ms: int) -> None:
         """Let time have its effect."""
         try:
@@ -117,9 +155,27 @@ class Agent(ABC):
 
     def handle(self, event: Event, now_ms: int) -> None:
         """Give the device an event, and do what it asks for."""
+        if self.record is not None:
+            self._handle_recorded(self.record, event, now_ms)
+            return
         carry_out = self.carry_out
         for effect in self.device.handle(event, now_ms):
             carry_out[type(effect)](self, effect)
+        self.flush()
+        self.moved()
+        self.crew.alarm.place(self)
+
+    def _handle_recorded(self, record: Record, event: Event, now_ms: int) -> None:
+        """Do the same, and keep what comes of it."""
+        device, carry_out = self.device, self.carry_out
+        stage, was_present = device.stage, device.is_present
+        for effect in device.handle(event, now_ms):
+            carry_out[type(effect)](self, effect)
+        if device.stage is not stage and device.stage is not Stage.IDLE:
+            tid, step = (device.job.tid, device.job.step) if device.job is not None else (0, 0)
+            record.add(STAGE, tid, step, device.stage.name.lower())
+        if device.is_present is not was_present:
+            record.add(OFFLINE if was_present else ONLINE, text=self.flow)
         self.flush()
         self.moved()
         self.crew.alarm.place(self)
@@ -128,19 +184,65 @@ class Agent(ABC):
         """Have the flags counted again."""
         self.crew.moved(self)
 
+    def note(self, what: str) -> None:
+        """Keep what went wrong."""
+        if self.record is not None:
+            self.record.add(NOTE, text=what)
+        self.crew.note(self, what)
+
     def arrive(self, now_ms: int) -> None:
         """Switch on."""
         self.handle(PowerOn(), now_ms)
 
-    def replace_card(self, iccid: str, imsi: str) -> None:
-        """Put another card in."""
+    def replace_card(self, iccid: str, imsi: str, source: str) -> None:
+        """Put another card in, and connect from its address, if it has one; a device that is off stays so."""
+        self.source = source
+        if self.record is not None:
+            self.record.add(CARD, text=f"ICCID {iccid}, IMSI {imsi}{f', address {source}' if source else ''}")
         self.handle(CardReplaced(iccid, imsi), self.now_ms())
+
+    def renew_key(self, key: str) -> None:
+        """Sign with another key from the next login, or call, on."""
+        self.identity = structs.replace(self.identity, key=key)
+        if self.record is not None:
+            self.record.add(KEY)
+
+    def set_faults(self, faults: tuple[Fault, ...]) -> None:
+        """Let these faults befall the device; where its clock is off by them, it is from now on."""
+        skew_ms = self.device.skew_ms
+        self.handle(FaultsSet(faults), self.now_ms())
+        if self.device.skew_ms != skew_ms:
+            self.skew_s = self.device.skew_ms // 1_000
+
+    def cut_power(self, for_ms: int | None) -> None:
+        """Take its power away: nobody is told."""
+        if self.record is not None:
+            self.record.add(POWER_OFF, text="" if for_ms is None else f"for {for_ms:,} ms")
+        self.abort()
+        self.handle(PowerCut(for_ms), self.now_ms())
+
+    def restore_power(self) -> None:
+        """Give its power back."""
+        if self.record is not None:
+            self.record.add(POWER_ON)
+        self.handle(PowerBack(), self.now_ms())
+
+    def pass_time(self, by_ms: int) -> None:
+        """Let its running time go on; what is due by it is done at once."""
+        now_ms = self.now_ms()
+        self.handle(TimePassed(by_ms), now_ms)
+        if self.device.due_ms <= now_ms:
+            self.handle(Tick(), now_ms)
+
+    def drop(self) -> None:
+        """Cut its connections; it is back at once."""
+        self.abort()
+        self.handle(Dropped(), self.now_ms())
 
     def leave(self) -> None:
         """Switch off for good."""
-        if self.device.link is not Link.OFF:
-            self.refusals = 0
-            self.handle(PowerOff(), self.now_ms())
+        self.refusals = 0
+        self.handle(PowerOff(), self.now_ms())
 
     def check(self, now_ms: int) -> None:  # noqa: B027 - most have nothing to look after
         """Look after the sockets that are the device's own."""
@@ -171,6 +273,8 @@ class Agent(ABC):
             if length and length.isascii() and length.isdecimal() and len(length) <= _LENGTH_DIGITS_MAX
             else None
         )
+        if self.record is not None:
+            taps.package_came(self.record, head.status, head.content_range, number or 0)
         self.handle(Answered(head.status, head.ota_errno, head.content_range, number), self.now_ms())
 
     def answer_went_on(self, data: bytes) -> None:
@@ -183,50 +287,55 @@ class Agent(ABC):
 
     def answer_failed(self, reason: str, *, timed_out: bool) -> None:
         """The answer did not come, or broke off."""
-        self.crew.note(self, f"download: {reason}")
+        if self.record is not None:
+            taps.package_failed(self.record, reason)
+        self.note(f"download: {reason}")
         self.handle(FetchFailed(reason, timed_out), self.now_ms())
 
     # the effects
 
     def token(self) -> str:
-        """Give a token that is good now."""
+        """Give a token that is good now, unless a fault wants one that was."""
+        if self.device.take_expired_token():
+            return self.sign(self.expired_s())
         return self.sign(self.token_end_s())
 
-    def token_end_s(self) -> int:
-        """Say until when a token is to be good: a whole minute, so that it stays the same for a while.
+    def expired_s(self) -> int:
+        """Say until when a token was good that has expired."""
+        return signing.expired_s(self.crew.account_ms())
 
-        A platform that knows it need not verify it again.
-        """
-        now_s = self.crew.account_ms() // 1000 + self.skew_s
-        return (now_s // 60 + 1) * 60 + self.crew.profile.token_life_s
+    def token_end_s(self) -> int:
+        """Say until when a token is to be good, by the device's own clock."""
+        return signing.end_s(self.crew.account_ms(), self.skew_s, self.device.profile.token_life_s)
 
     def set_clock(self, date: bytes) -> None:
-        """Set the device's clock by the `Date` of an answer that refuses a token; a little off is left alone.
+        """Set the device's clock by the `Date` of an answer that refuses a token.
 
         Real devices do so at every answer, to the same end. Where the fleet was given account time, that is known
-        better.
+        better, unless the device's clock was put out.
         """
-        date_s = read_date_s(date) if self.crew.sets_clock else None
-        if date_s is not None:
-            skew_s = date_s - self.crew.account_ms() // 1000
-            self.skew_s = skew_s if abs(skew_s) > SKEW_IGNORED_S else 0
+        if self.crew.sets_clock or self.skew_s:
+            self.skew_s = signing.skew_by_date_s(date, self.crew.account_ms(), self.skew_s)
 
     def sign(self, et_s: int) -> str:
         """Sign with the device's key, or, in generation A, with the product's where it is there."""
-        identity, method = self.identity, self.crew.profile.token_method
-        if self.flow == "south" and identity.product_key:
-            return make_token(identity.product_key, product_resource(identity.product_id), et_s, method)
-        res = device_resource(identity.product_id, identity.name)
-        return make_token(identity.key, res, et_s, method)
+        return signing.sign(self.identity, self.flow, et_s, self.device.profile.token_method)
 
     def _fetch(self, effect: effects.Fetch) -> None:
-        self.crew.pool.fetch(self, Request(effect.path, effect.start, effect.stop, self.token()))
+        path, start, stop = effect.path, effect.start, effect.stop
+        if self.record is not None:
+            taps.package_asked(self.record, path, start, stop)
+        self.crew.pool.fetch(self, Request(path, start, stop, self.token(), source=self.source))
 
     def _stop_fetch(self, _: effects.StopFetch) -> None:
         self.crew.pool.cancel(self)
 
-    def _job_started(self, _: effects.JobStarted) -> None:
+    def _job_started(self, effect: effects.JobStarted) -> None:
         self.counters.jobs_started += 1
+        job = self.device.job
+        if self.record is not None and job is not None:
+            text = f"{job.kind.name} to {job.target}, {job.download.size_bytes:,} bytes"
+            self.record.add(JOB, effect.tid, text=text)
 
     def _job_ended(self, effect: effects.JobEnded) -> None:
         counters = self.counters
@@ -238,12 +347,33 @@ class Agent(ABC):
                 counters.failed_steps[effect.step] = counters.failed_steps.get(effect.step, 0) + 1
             case effects.Outcome.ENDED:
                 counters.jobs_ended += 1
+        if self.record is not None:
+            reason = f": {effect.reason}" if effect.reason else ""
+            self.record.add(ENDED, effect.tid, effect.step, effect.outcome.value + reason)
         if effect.reason:
             job = f"job {effect.tid}" if effect.tid else "job"
             self.crew.note(self, f"{job} {effect.outcome.value}: {effect.reason}")
 
+    def _struck(self, effect: effects.Struck) -> None:
+        struck = self.counters.struck
+        struck[effect.what] = struck.get(effect.what, 0) + 1
+        if self.record is not None:
+            job = self.device.job
+            tid, step = (job.tid, job.step) if job is not None else (0, 0)
+            self.record.add(
+                STRUCK, tid, step, f"{effect.what}: {effect.text}" if effect.text else effect.what
+            )
+
+    def _power_lost(self, effect: effects.PowerLost) -> None:
+        if self.record is not None:
+            self.record.add(POWER_OFF, text=f"for {effect.for_ms:,} ms")
+
+    def _power_restored(self, _: effects.PowerRestored) -> None:
+        if self.record is not None:
+            self.record.add(POWER_ON)
+
     def _noted(self, effect: effects.Noted) -> None:
-        self.crew.note(self, effect.what)
+        self.note(effect.what)
 
     carry_out: ClassVar[Mapping[type, Callable[[Any, Any], None]]] = MappingProxyType(
         {
@@ -252,15 +382,9 @@ class Agent(ABC):
             effects.JobStarted: _job_started,
             effects.JobEnded: _job_ended,
             effects.Noted: _noted,
+            effects.Struck: _struck,
+            effects.PowerLost: _power_lost,
+            effects.PowerRestored: _power_restored,
         }
     )
     """What is done about each effect; a flow adds its own."""
-
-
-@lru_cache(maxsize=64)
-def read_date_s(date: bytes) -> int | None:
-    """Read an HTTP date as unix seconds; None when it is none. The same comes in every answer of a second."""
-    try:
-        return int(parsedate_to_datetime(date.decode("latin-1")).timestamp())
-    except (ValueError, OverflowError):
-        return None

@@ -10,6 +10,8 @@ from typing import Any, ClassVar, Protocol
 from device_sim.agent import Crew
 from device_sim.core import effects
 from device_sim.core.bell import SUBSCRIPTIONS, Bell
+from device_sim.core.profile import Profile
+from device_sim.core.talker import Actor
 from device_sim.identity import Identity
 from device_sim.mqtt_agent import MqttAgent
 from device_sim.snapshot import Counters
@@ -32,18 +34,23 @@ class BellAgent(MqttAgent):
 
     subscriptions: ClassVar[tuple[str, ...]] = SUBSCRIPTIONS
 
-    def __init__(self, owner: Told, crew: Crew, identity: Identity, counters: Counters) -> None:
-        bell = Bell(
+    def __init__(
+        self, owner: Told, crew: Crew, identity: Identity, counters: Counters, profile: Profile
+    ) -> None:
+        super().__init__(crew, identity, counters, profile)
+        self._owner = owner
+
+    @staticmethod
+    def _make_device(crew: Crew, identity: Identity, profile: Profile) -> Actor:
+        return Bell(
             device_id=identity.device_id,
             seed=crew.seed,
-            profile=crew.profile,
+            profile=profile,
             f_version=None,
             s_version=None,
             iccid="",
             imsi="",
         )
-        super().__init__(crew, identity, counters, bell)
-        self._owner = owner
 
     def moved(self) -> None:
         """Have the device counted: it is in while its bell is."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from device_sim.agent import Agent
+from device_sim.core.wheel import NEVER
 
 REFUSALS_UNTIL_HOPELESS: Final = 3
 """CONNACKs, or calls, in a row that refuse a device for good; after them nobody waits for it any longer."""
@@ -21,6 +22,7 @@ class Census:
         self.busy = 0
         self.cards_unposted = 0
         self.hopeless = 0
+        self.resting = 0
         self.sockets = 0
         self._waiters: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
         self._failure: BaseException | None = None
@@ -33,6 +35,7 @@ class Census:
             device.is_busy,
             device.card_unposted,
             agent.refusals >= REFUSALS_UNTIL_HOPELESS,
+            device.rest_due_ms != NEVER,
         )
         counted = agent.counted
         if flags == counted:
@@ -48,6 +51,7 @@ class Census:
             flow.busy += change
         self.cards_unposted += flags[2] - counted[2]
         self.hopeless += flags[3] - counted[3]
+        self.resting += flags[4] - counted[4]
         agent.counted = flags
         if self._waiters:
             self.wake()

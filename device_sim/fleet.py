@@ -12,20 +12,22 @@ trace. A mistake in this program stops the whole fleet, and every wait raises it
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType, TracebackType
 from typing import Final, Self
 
 from device_sim.agent import Agent
-from device_sim.census import Census
-from device_sim.core.events import FaultSet
-from device_sim.core.faults import Fault
+from device_sim.census import REFUSALS_UNTIL_HOPELESS, Census
 from device_sim.core.profile import FLOWS, Flow, Profile
 from device_sim.core.state import Link
+from device_sim.core.wheel import NEVER
 from device_sim.errors import FleetError, FleetFailed
+from device_sim.happenings import Happenings
 from device_sim.http_agent import FuseAgent, SouthAgent, StudioAgent
 from device_sim.identity import Identity, check_identities
 from device_sim.mqtt_agent import MqttAgent
+from device_sim.reasons import reason, short_reason
+from device_sim.recorder import Record, Recorder
 from device_sim.snapshot import (
     Counters,
     DeviceView,
@@ -35,7 +37,7 @@ from device_sim.snapshot import (
     add_up,
     show_flow,
 )
-from device_sim.target import Endpoint, Target, claim_descriptors, resolve, source_addresses
+from device_sim.target import Endpoint, Target, card_net, claim_descriptors, resolve, source_addresses
 from device_sim.transport.alarm import Alarm
 from device_sim.transport.dialler import Address, Dialler
 from device_sim.transport.http import HttpPool
@@ -52,9 +54,10 @@ def _real_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-class Fleet:
+class Fleet(Happenings):
     """Devices that speak to one platform, each over the flow of its identity, or else of the profile.
 
+    What can be made to happen to them is in `Happenings`. With a `recorder`, their stories are kept in it.
     `now_ms` is account time, by which tokens are signed; left out, it is real time, and a device that is refused sets
     its clock by the `Date` of the answer. `connects_in_flight`, `downloads_in_flight` and `calls_in_flight` bound what
     the fleet asks of the platform at once. UsageFault: a device is there twice, or its key is no key.
@@ -71,12 +74,14 @@ class Fleet:
         connects_in_flight: int = 80,
         downloads_in_flight: int = 64,
         calls_in_flight: int = 64,
+        recorder: Recorder | None = None,
     ) -> None:
         if min(connects_in_flight, downloads_in_flight, calls_in_flight) < 1:
             raise UsageFault(
                 "connects_in_flight, downloads_in_flight and calls_in_flight: at least 1 is wanted"
             )
         self.seed = seed
+        self.recorder = recorder
         self.profile = profile if profile is not None else Profile()
         self.account_ms = _real_ms if now_ms is None else now_ms
         self.sets_clock = now_ms is None
@@ -87,6 +92,8 @@ class Fleet:
         self._counters: dict[Flow, Counters] = {flow: Counters() for flow in FLOWS}
         self._target = target
         self._mqtt_host = ""
+        self._card_net = ""
+        self._connections = 0  # how many devices hold a connection over MQTT, or will
         self._connects_in_flight = connects_in_flight
         self._downloads_in_flight = downloads_in_flight
         self._calls_in_flight = calls_in_flight
@@ -101,16 +108,19 @@ class Fleet:
 
     async def __aenter__(self) -> Self:
         """Begin to connect. EnvironmentFault: too few descriptors, or an address that does not resolve."""
-        self._claim(self._identities)
+        self._claim(self._identities, self.profile)
         mqtt, http = await resolve(self._target.mqtt_address), await resolve(self._target.http_address)
         self.alarm = Alarm(asyncio.get_running_loop())
         self._mqtt_host = mqtt[0]
+        self._card_net = card_net(mqtt[0], http[0])
         self.dialler = Dialler(mqtt, self._connects_in_flight)
         self.pool = self._make_pool(http, self._downloads_in_flight)
         self.calls = self._make_pool(http, self._calls_in_flight)
         self._started_ms = self.alarm.now_ms()
+        if self.recorder is not None:
+            self.recorder.begin(self._age_ms)
         self._is_open = True
-        self._enlist(self._identities)
+        self._enlist(self._identities, self.profile)
         self._identities.clear()
         return self
 
@@ -155,33 +165,26 @@ class Fleet:
         if not await self._census.wait(lambda: not self._census.busy, timeout_s):
             raise FleetError(self._behind("still busy", lambda agent: agent.device.is_busy))
 
-    # what happens to devices
+    async def failed(self) -> None:
+        """Wait for nothing but a mistake of this program, or its end; raises what the fleet stopped with."""
+        await self._census.wait(lambda: False, None)
 
-    def set_fault(self, device_ids: Iterable[int], fault: Fault | None) -> None:
-        """Let the next jobs of these devices really fail; None takes it back. UsageFault for an unknown device."""
-        for agent in self._find(device_ids):
-            agent.handle(FaultSet(fault), self.alarm.now_ms())
+    # who is there
 
-    async def replace_cards(self, cards: Mapping[int, tuple[str, str]], timeout_s: float) -> None:
-        """Put new cards in, (ICCID, IMSI) by device ID: the devices go offline, come back, and post them (B9).
+    def put_spare(self, device_id: int, version: str | None) -> None:
+        """Have a version in the module's other slot, as it was when the device was left."""
+        (agent,) = self._find([device_id])
+        agent.device.spare = version
 
-        Returns when the last post was answered; FleetError when that takes too long. There is no such post over
-        HTTP: those devices have the card and go on, and the platform does not learn of it.
+    def add(self, identities: Iterable[Identity], *, profile: Profile | None = None) -> None:
+        """Let more devices come, with a profile of theirs or the fleet's. UsageFault for one that is there already.
+
+        The limits of HTTP requests (`http_timeout_ms`) are the fleet's: its connections are shared.
         """
-        for agent in self._find(cards):
-            iccid, imsi = cards[agent.identity.device_id]
-            agent.replace_card(iccid, imsi)
-        if not await self._census.wait(lambda: not self._census.cards_unposted, timeout_s):
-            raise FleetError(
-                self._behind("without an answer to their card", lambda a: a.device.card_unposted)
-            )
-
-    def add(self, identities: Iterable[Identity]) -> None:
-        """Let more devices come. UsageFault for one that is there already."""
-        more = list(identities)
+        more, habits = list(identities), profile if profile is not None else self.profile
         check_identities([agent.identity for agent in self._agents.values()] + more)
-        self._claim(more)
-        self._enlist(more)
+        self._claim(more, habits)
+        self._enlist(more, habits)
 
     async def remove(self, device_ids: Iterable[int]) -> None:
         """Let devices leave, and forget them. UsageFault for an unknown one."""
@@ -190,6 +193,7 @@ class Fleet:
         for agent in leaving:
             if self._agents.pop(agent.identity.device_id, None) is not None:
                 agent.counters.devices -= 1
+                self._connections -= agent.holds_connection
             self._trace.forget(agent.identity.device_id)
         self._census.wake()
         await asyncio.sleep(0)  # the sockets close in the next turn
@@ -220,6 +224,7 @@ class Fleet:
             messages_received=sum(each.messages_received for each in counted),
             repeats=sum(each.repeats for each in counted),
             notes=self._trace.count,
+            struck=add_up(each.struck for each in counted),
             flows={
                 flow: show_flow(each)
                 for flow, each in self._counters.items()
@@ -240,12 +245,21 @@ class Fleet:
             stage=device.stage.name.lower(),
             f_version=device.f_version,
             s_version=device.s_version,
+            spare=device.spare,
             iccid=device.iccid,
             imsi=device.imsi,
             tid=None if device.job is None else device.job.tid,
             last_job=device.last_job,
             last_error=self._trace.last_of(device_id),
+            is_busy=device.is_busy,
+            is_resting=device.rest_due_ms != NEVER,
         )
+
+    def why(self, device_id: int) -> str:
+        """Say in words why a device is where it is. UsageFault for an unknown one."""
+        (agent,) = self._find([device_id])
+        is_hopeless = agent.refusals >= REFUSALS_UNTIL_HOPELESS
+        return reason(agent, self._trace.last_of(device_id), self.alarm.now_ms(), is_hopeless=is_hopeless)
 
     @property
     def trace(self) -> tuple[TraceEntry, ...]:
@@ -273,7 +287,11 @@ class Fleet:
 
     def note(self, agent: Agent, what: str) -> None:
         """Keep what went wrong."""
-        self._trace.add(self.alarm.now_ms() - self._started_ms, agent.identity.device_id, what)
+        self._trace.add(self._age_ms(), agent.identity.device_id, what)
+
+    def record_of(self, device_id: int) -> Record | None:
+        """Give what is kept of a device; None where nothing is."""
+        return self.recorder.record_of(device_id) if self.recorder is not None else None
 
     def crash(self, agent: Agent | None, error: BaseException) -> None:
         """Stop: a mistake of this program, or no descriptor left. Everyone who waits is told."""
@@ -293,24 +311,21 @@ class Fleet:
             each.abort()
         self._census.fail(self._failure)
 
-    def _enlist(self, identities: Sequence[Identity]) -> None:
+    def _enlist(self, identities: list[Identity], profile: Profile) -> None:
         now_ms = self.alarm.now_ms()
         for identity in identities:
-            flow = self._flow_of(identity)
+            flow = _flow_of(identity, profile)
             counters = self._counters[flow]
             counters.devices += 1
-            self._agents[identity.device_id] = _AGENTS[flow](self, identity, counters)
+            agent = _AGENTS[flow](self, identity, counters, profile)
+            self._agents[identity.device_id] = agent
+            self._connections += agent.holds_connection
         self.dialler.sources = source_addresses(self._mqtt_host, self._connections)
         for identity in identities:
             self._agents[identity.device_id].arrive(now_ms)
 
-    @property
-    def _connections(self) -> int:
-        """How many devices hold a connection over MQTT, or will."""
-        return len(self._agents) if self.profile.inform else self._counters["mqtt"].devices
-
-    def _flow_of(self, identity: Identity) -> Flow:
-        return identity.flow if identity.flow is not None else self.profile.flow
+    def _age_ms(self) -> int:
+        return self.alarm.now_ms() - self._started_ms
 
     def _make_pool(self, address: Address, size: int) -> HttpPool:
         return HttpPool(
@@ -329,11 +344,11 @@ class Fleet:
             except Exception as exc:  # noqa: BLE001 - it is passed on, and stops the fleet
                 self.crash(agent, exc)
 
-    def _claim(self, more: Iterable[Identity]) -> None:
+    def _claim(self, more: Iterable[Identity], profile: Profile) -> None:
         """Make room for a connection each over MQTT, and for the pools."""
         shared = not isinstance(self._target, Endpoint)
         pooled = 0 if self._is_open else self._downloads_in_flight + self._calls_in_flight
-        connecting = sum(1 for each in more if self.profile.inform or self._flow_of(each) == "mqtt")
+        connecting = sum(1 for each in more if profile.inform or _flow_of(each, profile) == "mqtt")
         unconnected = self._connections - self._census.sockets
         claim_descriptors(connecting + max(unconnected, 0), pooled, shared=shared)
 
@@ -347,12 +362,13 @@ class Fleet:
 
     def _behind(self, what: str, is_behind: Callable[[Agent], bool]) -> str:
         behind = [agent for agent in self._agents.values() if is_behind(agent)]
-        first = "; ".join(self._why(agent) for agent in behind[:_NAMED_MAX])
+        first = "; ".join(self._short(agent) for agent in behind[:_NAMED_MAX])
         more = "; ..." if len(behind) > _NAMED_MAX else ""
         return f"{len(behind):,} of {len(self._agents):,} devices are {what}: {first}{more}"
 
-    def _why(self, agent: Agent) -> str:
-        device, device_id = agent.device, agent.identity.device_id
-        job = f", job {device.job.tid} {device.stage.name.lower()}" if device.job is not None else ""
-        error = self._trace.last_of(device_id)
-        return f"device {device_id} is {device.link.name.lower()}{job}{f' ({error})' if error else ''}"
+    def _short(self, agent: Agent) -> str:
+        return short_reason(agent, self._trace.last_of(agent.identity.device_id))
+
+
+def _flow_of(identity: Identity, profile: Profile) -> Flow:
+    return identity.flow if identity.flow is not None else profile.flow

@@ -127,6 +127,11 @@ def check_identities(identities: Iterable[Identity]) -> None:
             raise UsageFault(f"device {identity.device_id} ({at}. of the list): {faults[0]}")
 
 
+def value_fault(column: str, text: str) -> str:
+    """Say what is wrong with the value of a column; an empty text when nothing is."""
+    return _CHECKS[column](text)
+
+
 def _value_faults(identity: Identity) -> Iterator[str]:
     """What can't be used of an identity that did not come out of a CSV: keys, and what stands in an HTTP request."""
     checked = ["key", "product_key", "flow"]

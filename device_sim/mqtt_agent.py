@@ -4,11 +4,12 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
+from device_sim import taps
 from device_sim.agent import Agent, Crew
 from device_sim.core import effects
 from device_sim.core.events import LinkDown, LinkUp, Received
 from device_sim.core.mqtt_device import SUBSCRIPTIONS, MqttDevice
-from device_sim.core.profile import Flow
+from device_sim.core.profile import Flow, Profile
 from device_sim.core.state import Link
 from device_sim.core.talker import Actor
 from device_sim.identity import Identity
@@ -36,18 +37,16 @@ class MqttAgent(Agent):
     flow: ClassVar[Flow] = "mqtt"
     subscriptions: ClassVar[tuple[str, ...]] = SUBSCRIPTIONS
 
-    def __init__(
-        self, crew: Crew, identity: Identity, counters: Counters, device: Actor | None = None
-    ) -> None:
-        super().__init__(crew, identity, device or self._make_device(crew, identity), counters)
+    def __init__(self, crew: Crew, identity: Identity, counters: Counters, profile: Profile) -> None:
+        super().__init__(crew, identity, self._make_device(crew, identity, profile), counters)
         self.link: MqttLink | None = None
 
     @staticmethod
-    def _make_device(crew: Crew, identity: Identity) -> MqttDevice:
+    def _make_device(crew: Crew, identity: Identity, profile: Profile) -> Actor:
         return MqttDevice(
             device_id=identity.device_id,
             seed=crew.seed,
-            profile=crew.profile,
+            profile=profile,
             f_version=identity.f_version,
             s_version=identity.s_version,
             iccid=identity.iccid,
@@ -77,11 +76,16 @@ class MqttAgent(Agent):
         if self.link is not None:
             self.link.abort()
 
+    @property
+    def holds_connection(self) -> bool:
+        """It is connected over MQTT."""
+        return True
+
     # the dialler
 
     def make_stream(self) -> Stream:
         """Make the connection's protocol."""
-        profile, identity = self.crew.profile, self.identity
+        profile, identity = self.device.profile, self.identity
         self.link = MqttLink(
             self,
             topics.topic_of(identity.product_id, identity.name, ""),
@@ -106,7 +110,7 @@ class MqttAgent(Agent):
             client_id=identity.name,
             username=identity.product_id,
             password=self.token().encode("ascii"),
-            keepalive_s=self.crew.profile.keepalive_s,
+            keepalive_s=self.device.profile.keepalive_s,
         )
 
     def link_up(self, now_ms: int) -> None:
@@ -127,7 +131,7 @@ class MqttAgent(Agent):
             counters.refused[refused] = counters.refused.get(refused, 0) + 1
         definite = refused in _DEFINITE_REFUSALS
         self.refusals = self.refusals + 1 if definite else 0
-        self.crew.note(self, reason)
+        self.note(reason)
         self.link = None
         self.handle(LinkDown(definite), self.now_ms())
 
@@ -137,6 +141,8 @@ class MqttAgent(Agent):
         counters.messages_received += 1
         if suffix == topics.INFORM:
             counters.informs += 1
+        if self.record is not None:
+            taps.message_came(self.record, suffix, payload)
         self.handle(Received(suffix, payload), now_ms)
 
     def link_made(self) -> None:
@@ -163,6 +169,8 @@ class MqttAgent(Agent):
         counters = self.counters
         counters.messages_sent += 1
         counters.repeats += effect.again
+        if self.record is not None:
+            taps.message_sent(self.record, effect)
         self.link.send(effect.suffix, effect.payload)
 
     carry_out: ClassVar[Mapping[type, Callable[[Any, Any], None]]] = MappingProxyType(

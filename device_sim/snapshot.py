@@ -3,9 +3,11 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
 from device_sim.core.effects import JobEnded
+
+K = TypeVar("K", int, str)
 
 TRACE_ENTRIES_MAX: Final = 200
 
@@ -32,6 +34,7 @@ class Counters:
     calls: int = 0
     calls_answered: int = 0
     calls_refused: dict[int, int] = field(default_factory=dict)
+    struck: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +77,7 @@ class FleetSnapshot:
     repeats: int  # sent or called again for want of a reply
     notes: int  # how much went wrong in all; `Fleet.trace` has the first of it
     flows: Mapping[str, FlowSnapshot]  # that have had a device: in the order mqtt, fuse, studio, south
+    struck: Mapping[str, int] = field(default_factory=dict)  # faults and limits that struck, by their names
 
     @property
     def calls_refused(self) -> int:
@@ -97,9 +101,9 @@ def show_flow(counters: Counters) -> FlowSnapshot:
     )
 
 
-def add_up(counts: Iterable[Mapping[int, int]]) -> dict[int, int]:
+def add_up(counts: Iterable[Mapping[K, int]]) -> dict[K, int]:
     """Add what several flows have counted, key by key."""
-    total: Counter[int] = Counter()
+    total: Counter[K] = Counter()
     for each in counts:
         total.update(each)
     return dict(total)
@@ -117,11 +121,14 @@ class DeviceView:
     stage: str
     f_version: str | None
     s_version: str | None
+    spare: str | None  # in the module's other slot
     iccid: str
     imsi: str
     tid: int | None  # of the job under way; 0 in generation A
     last_job: JobEnded | None
     last_error: str
+    is_busy: bool
+    is_resting: bool  # busy, and waits for its running time to go on, for nothing else
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

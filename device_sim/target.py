@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import resource
 import socket
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -53,6 +54,29 @@ def source_addresses(host: str, devices: int) -> tuple[str, ...]:
     if devices <= DEVICES_PER_SOURCE or host != "127.0.0.1":
         return ()
     return tuple(f"127.0.0.{at + 2}" for at in range(-(-devices // DEVICES_PER_SOURCE)))
+
+
+def card_net(*hosts: str) -> str:
+    """Say in which net a card has an address of its own: `127`, or an empty text where there is none.
+
+    That takes a platform on loopback addresses alone, and a system that lends all of them, as Linux does.
+    """
+    if not all(host.startswith("127.") for host in hosts):
+        return ""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        try:
+            probe.bind(("127.64.0.1", 0))
+        except OSError:
+            return ""
+    return "127"
+
+
+def card_address(net: str, iccid: str, imsi: str) -> str:
+    """Give the address of whoever has this card in: the same card, the same address. An empty text without a net."""
+    if not net:
+        return ""
+    number = zlib.crc32(f"{iccid}/{imsi}".encode())
+    return f"{net}.{64 + (number >> 16) % 64}.{(number >> 8) % 256}.{1 + number % 254}"
 
 
 def claim_descriptors(devices: int, downloads: int, *, shared: bool) -> None:

@@ -19,7 +19,9 @@ _OUT_OF_DESCRIPTORS: Final = frozenset({errno.EMFILE, errno.ENFILE})
 
 
 class Caller(Protocol):
-    """Who asked for a connection."""
+    """Who asked for a connection. `source` is the local address it wants; empty: whichever there is."""
+
+    source: str
 
     def make_stream(self) -> Stream:
         """Make the protocol of the connection; its turn has come, and the caller's limit for it begins."""
@@ -85,7 +87,7 @@ class Dialler:
 
     async def _dial(self, caller: Caller) -> None:
         self._dialled += 1
-        source = self.sources[self._dialled % len(self.sources)] if self.sources else None
+        source = caller.source or (self.sources[self._dialled % len(self.sources)] if self.sources else "")
         host, port = self._address
         try:
             stream = caller.make_stream()

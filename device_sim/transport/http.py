@@ -95,7 +95,7 @@ class HttpPool:
 
     def ask_on_new(self, reader: Reader, request: Request) -> None:
         """Ask on a new connection: none is free, or a kept one was closed under the request."""
-        connection = HttpConnection(self)
+        connection = HttpConnection(self, request.source)
         self._open.add(connection)
         self._active[reader] = connection
         connection.open(reader, request)
@@ -104,9 +104,11 @@ class HttpPool:
         """Let those who wait have what is free."""
         while self._waiting and (self._idle or len(self._open) < self._size):
             reader, request = self._waiting.popitem(last=False)
-            if self._idle:
+            if self._idle and not request.source:
                 connection = self._idle.pop()
                 self._active[reader] = connection
                 connection.ask(reader, request)
-            else:
-                self.ask_on_new(reader, request)
+                continue
+            if len(self._open) >= self._size:
+                self._idle.pop().close()  # it makes room for one from another address
+            self.ask_on_new(reader, request)

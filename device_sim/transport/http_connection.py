@@ -50,6 +50,7 @@ class Request(NamedTuple):
     authorization: str
     method: str = "GET"
     body: bytes = b""
+    source: str = ""  # the local address to ask from, on a connection of its own; empty: any
 
 
 class Reader(Protocol):
@@ -128,12 +129,14 @@ class HttpConnection(Stream):
         "_request",
         "_served",
         "_violation",
+        "source",
         "tick",
     )
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, source: str = "") -> None:
         super().__init__()
         self.tick = 0
+        self.source = source
         self._pool = pool
         self._parser = httptools.HttpResponseParser(self)
         self._phase = Phase.CONNECTING
@@ -319,7 +322,7 @@ class HttpConnection(Stream):
         self._reader = self._request = None
         self._served += 1
         self._pool.answers += 1
-        if self._keeps and self._served < self._pool.requests_max:
+        if self._keeps and self._served < self._pool.requests_max and not self.source:
             self._phase = Phase.IDLE
             self._deadline_ms = NEVER
             self._pool.finished(self, reader)
@@ -350,7 +353,7 @@ class HttpConnection(Stream):
 
 
 def _spell(request: Request, host: str) -> bytes:
-    path, start, stop, authorization, method, body = request
+    path, start, stop, authorization, method, body, _ = request
     more = f"Range: bytes={start}-{stop - 1}\r\n" if stop > start else ""
     if body:
         more += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"

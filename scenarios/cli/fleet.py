@@ -5,18 +5,30 @@ import contextlib
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import click
 from rich.console import Console
 
-from device_sim import FLOWS, Endpoint, Fleet, FleetError, FleetSnapshot, Flow, Profile, read_devices_csv
+from device_sim import (
+    FLOWS,
+    Endpoint,
+    Fault,
+    Fleet,
+    FleetError,
+    FleetSnapshot,
+    Flow,
+    Profile,
+    read_devices_csv,
+)
 from platform_stub.protocol.calls import SOUTH, CallRefusal
 from platform_stub.protocol.errors import EnvironmentFault
 from scenarios.cli.addresses import AddressType
-from scenarios.cli.moments import span
+from scenarios.cli.hardware import Ordered, faults_by_device, hardware_options, world_of
+from scenarios.cli.moments import span, span_ms
+from scenarios.cli.targets import addresses_of
 from scenarios.units import read_span_ms, show_span
 
 LIVE_S: Final = 0.2
@@ -47,14 +59,6 @@ class UntilType(click.ParamType):  # type: ignore[type-arg]  # generic from clic
             self.fail(f"{exc}; or idle", param, ctx)
 
 
-def _span_ms(text: str) -> int:
-    """Read a span down to a millisecond."""
-    try:
-        return read_span_ms(text)
-    except ValueError as exc:
-        raise click.BadParameter(str(exc)) from exc
-
-
 @click.command(short_help="Let devices of a CSV run against a stub elsewhere.")
 @click.option(
     "--devices",
@@ -73,6 +77,11 @@ def _span_ms(text: str) -> int:
 )
 @click.option(
     "--mqtt", type=AddressType(), default="127.0.0.1:1883", show_default=True, help="Where devices log in."
+)
+@click.option(
+    "--target",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Take the addresses of the platform under test from this file, instead of --http and --mqtt.",
 )
 @click.option(
     "--until",
@@ -101,14 +110,6 @@ def _span_ms(text: str) -> int:
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of jitter and backoff."
 )
 @click.option(
-    "--install",
-    "install_s",
-    type=span,
-    default="0s",
-    show_default=True,
-    help="How long an install takes.",
-)
-@click.option(
     "--flow",
     type=click.Choice(FLOWS),
     default="mqtt",
@@ -119,7 +120,7 @@ def _span_ms(text: str) -> int:
 @click.option(
     "--poll",
     "poll_ms",
-    type=_span_ms,
+    type=span_ms,
     metavar="SPAN",
     default="2s",
     show_default=True,
@@ -130,19 +131,22 @@ def _span_ms(text: str) -> int:
     is_flag=True,
     help="Let devices that speak HTTP be connected over MQTT too, be told of jobs there, and ask at once.",
 )
+@hardware_options
 def fleet(  # noqa: PLR0913, PLR0917 - one argument an option
     devices: Path,
     http: tuple[str, int],
     mqtt: tuple[str, int],
+    target: Path | None,
     until: Until,
     quiet_s: int,
     give_up_s: int,
     seed: int,
-    install_s: int,
     flow: Flow,
     poll_ms: int,
+    faults: Sequence[Ordered],
     *,
     inform: bool,
+    **hardware: Any,
 ) -> None:
     """Connect the devices of a CSV and let them do what they are told.
 
@@ -150,7 +154,11 @@ def fleet(  # noqa: PLR0913, PLR0917 - one argument an option
     listens there or the fleet does not fit this machine, 130 after Ctrl-C (with the summary so far).
     """
     identities = read_devices_csv(devices)
-    profile = Profile(install_ms=install_s * 1_000, flow=flow, poll_ms=poll_ms, inform=inform)
+    if target is not None:
+        speaks_mqtt = inform or any((identity.flow or flow) == "mqtt" for identity in identities)
+        http, mqtt = addresses_of(target, speaks_mqtt=speaks_mqtt)
+    profile = Profile(flow=flow, poll_ms=poll_ms, inform=inform, world=world_of(**hardware))
+    struck = faults_by_device(faults, {each.device_id: each.flow or flow for each in identities}, seed)
     run = Fleet(Endpoint(http_address=http, mqtt_address=mqtt), identities, seed=seed, profile=profile)
     console = Console(stderr=True)
     flows = {identity.flow or flow for identity in identities}
@@ -161,11 +169,11 @@ def fleet(  # noqa: PLR0913, PLR0917 - one argument an option
         soft_wrap=True,
     )
     has_keys = all(identity.product_key for identity in identities if (identity.flow or flow) == "south")
-    if asyncio.run(_until_stopped(_run(run, console, until, quiet_s, give_up_s, has_keys=has_keys))):
+    if asyncio.run(until_stopped(_run(run, console, until, quiet_s, give_up_s, struck, has_keys=has_keys))):
         raise KeyboardInterrupt
 
 
-async def _until_stopped(work: Coroutine[None, None, None]) -> bool:
+async def until_stopped(work: Coroutine[None, None, None]) -> bool:
     """Do the work; True when Ctrl-C or SIGTERM ended it. They count also where a shell has them ignored."""
     task = asyncio.create_task(work, name="fleet")
     loop = asyncio.get_running_loop()
@@ -179,11 +187,20 @@ async def _until_stopped(work: Coroutine[None, None, None]) -> bool:
 
 
 async def _run(
-    run: Fleet, console: Console, until: Until, quiet_s: int, give_up_s: int, *, has_keys: bool
+    run: Fleet,
+    console: Console,
+    until: Until,
+    quiet_s: int,
+    give_up_s: int,
+    struck: Mapping[int, Sequence[Fault]],
+    *,
+    has_keys: bool,
 ) -> None:
     started = time.monotonic()
     stopped = True
     async with run:
+        for device_id, faults in struck.items():
+            run.set_faults([device_id], faults)
         try:
             async with _progress(run, console):
                 await _wait(run, until, quiet_s, give_up_s)
@@ -310,6 +327,8 @@ def _rows(end: FleetSnapshot) -> Iterator[tuple[str, str]]:
         yield from _flow_rows(end)
     if end.failed_steps:
         yield "failed at", ", ".join(f"step {step}: {n:,}" for step, n in sorted(end.failed_steps.items()))
+    if end.struck:
+        yield "struck", ", ".join(f"{what}: {n:,}" for what, n in sorted(end.struck.items()))
     yield "downloads", f"{end.downloads:,} answers, {end.downloaded_bytes:,} bytes"
     yield (
         "messages",

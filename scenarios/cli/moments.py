@@ -16,6 +16,14 @@ def span(text: str) -> int:
         raise click.BadParameter(str(exc)) from exc
 
 
+def span_ms(text: str) -> int:
+    """Read the same, down to a millisecond."""
+    try:
+        return read_span_ms(text)
+    except ValueError as exc:
+        raise click.BadParameter(str(exc)) from exc
+
+
 def moment(text: str) -> int:
     """Read unix seconds, or a date with its zone, as unix seconds."""
     if text.isascii() and text.isdecimal():

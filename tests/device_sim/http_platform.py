@@ -73,6 +73,7 @@ class HttpPlatform:
         self.package = package
         self.jobs, self.versions = {}, {}
         self.requests = []  # (device name, method, target)
+        self.peers = {}  # name -> the address of its last request
         self.calls = defaultdict(list)  # name -> targets of its calls
         self.ranges = []
         self.resources, self.token_ends, self.hosts = set(), set(), set()
@@ -135,6 +136,7 @@ class HttpPlatform:
         if body:
             assert headers["Content-Type"] == "application/json"
         self.requests.append((name, method, target))
+        self.peers[name] = connection.transport.get_extra_info("peername")[0]
         if call != "download":
             self.calls[name].append(target)
         token = parse_token(headers["Authorization"])

@@ -120,6 +120,7 @@ class Platform:
         self.was_connected = False
         self.token_ends = set()  # et of every token, MQTT and HTTP
         self.logins = []  # names, in their order
+        self.hosts = {}  # name -> the address of its last login
         self.acknowledged = self.bytes_in = self.downloads = 0
         self.connecting = self.connecting_max = self.downloading = self.downloading_max = 0
         self.lose = Counter()  # suffix -> replies that are not sent
@@ -179,6 +180,7 @@ class Platform:
 
     def login(self, session, packet):
         self.logins.append(packet.client_id)
+        self.hosts[packet.client_id] = session.transport.get_extra_info("peername")[0]
         self.changed.set()
         if self.is_silent:
             return

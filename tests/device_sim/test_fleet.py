@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from device_sim import Endpoint, Fault, Fleet, FleetError, FleetFailed, Identity, Outcome, Profile
+from device_sim import Endpoint, Fault, Fleet, FleetError, FleetFailed, Identity, Outcome, Profile, Recorder
 from device_sim.core.effects import JobEnded
 from platform_stub.protocol import topics
 from platform_stub.protocol.errors import EnvironmentFault, UsageFault
@@ -328,6 +328,59 @@ async def test_an_impossible_fleet_is_refused():
             Endpoint(http_address=("127.0.0.1", 1), mqtt_address=("no.such.host.invalid", 1)), []
         ):
             pass
+
+
+async def test_a_new_card_is_a_new_address_and_goes_with_the_card():
+    async with Platform() as platform, Fleet(platform, identities(3), profile=PATIENT) as fleet:
+        await fleet.ready(20)
+        assert set(platform.hosts.values()) == {"127.0.0.1"}
+        await fleet.replace_cards({1: ("8986", "460"), 2: ("8987", "461")}, 20)
+        first, second = platform.hosts["dev-1"], platform.hosts["dev-2"]
+        assert len({first, second, "127.0.0.1"}) == 3
+        await fleet.replace_cards({1: ("8987", "461"), 2: ("8986", "460")}, 20)
+        assert (platform.hosts["dev-1"], platform.hosts["dev-2"]) == (second, first)
+        assert platform.cards == {"dev-1": ("8987", "461"), "dev-2": ("8986", "460")}
+        platform.drop_all()
+        await platform.until(lambda: len(platform.logins) == 3 + 4 + 3)
+        await fleet.ready(20)
+        assert platform.hosts == {"dev-1": second, "dev-2": first, "dev-3": "127.0.0.1"}
+
+
+async def test_a_card_put_in_while_a_device_is_off_is_posted_when_it_is_on():
+    async with Platform() as platform, Fleet(platform, identities(2), profile=PATIENT) as fleet:
+        await fleet.ready(20)
+        fleet.power_off([1])
+        await platform.until(lambda: "dev-1" not in platform.sessions)
+        assert platform.left == []  # nobody says goodbye without power
+        await fleet.replace_cards({1: ("8986", "460")}, 0.5)
+        await fleet.idle(0.5)
+        assert platform.cards == {}
+        fleet.power_on([1])
+        await platform.until(lambda: platform.cards == {"dev-1": ("8986", "460")})
+        await fleet.idle(20)
+        assert platform.hosts["dev-1"].startswith("127.")
+        assert platform.hosts["dev-1"] != platform.hosts["dev-2"]
+
+
+async def test_a_storm_is_no_goodbye():
+    async with Platform() as platform, Fleet(platform, identities(50), profile=PATIENT) as fleet:
+        await fleet.ready(20)
+        fleet.storm(fleet.device_ids)
+        await platform.until(lambda: len(platform.logins) == 100)
+        await fleet.ready(20)
+        assert platform.left == []
+        assert fleet.snapshot().present == 50
+
+
+async def test_who_listens_in_vain_stops_the_fleet():
+    def broken(device_id, entry):
+        raise ZeroDivisionError(f"{device_id} {entry.what}")
+
+    recorder = Recorder(heard=broken)
+    async with Platform() as platform:
+        with pytest.raises(FleetFailed, match="the fleet stopped at device 1: ZeroDivisionError: 1 report"):
+            async with Fleet(platform, identities(1), profile=QUICK, recorder=recorder) as fleet:
+                await fleet.failed()
 
 
 async def test_an_empty_fleet_is_ready():

@@ -429,7 +429,8 @@ async def test_devices_that_are_told_over_mqtt_ask_at_once():
             await fleet.remove([2])
             await mqtt.until(lambda: sorted(mqtt.left) == ["dev-1", "dev-2"])
             await fleet.ready(20)
-            assert (len(mqtt.sessions), mqtt.packets["Subscribe"]) == (29, 31)
+            await mqtt.until(lambda: len(mqtt.sessions) == 29)
+            assert mqtt.packets["Subscribe"] == 31
             mqtt.drop_all()
             await mqtt.until(lambda: mqtt.packets["Subscribe"] == 60)
             await fleet.ready(20)
@@ -458,3 +459,15 @@ def test_an_identity_that_fits_no_request_is_refused():
             Fleet(target, [Identity(**good | bad)])
     with pytest.raises(UsageFault, match="calls_in_flight"):
         Fleet(target, [], calls_in_flight=0)
+
+
+@every_flow
+async def test_a_new_card_is_a_new_address_for_calls_and_downloads(flow):
+    async with HttpPlatform() as platform, Fleet(platform, identities(3), profile=profile(flow)) as fleet:
+        await fleet.ready(20)
+        await fleet.replace_cards({1: ("8986", "460"), 2: ("8987", "461")}, 20)
+        jobs = platform.order(names(3))
+        await finished(platform, fleet, jobs)
+        assert len(set(platform.peers.values())) == 3
+        assert platform.peers["dev-3"] == "127.0.0.1"
+        assert fleet.snapshot().jobs_succeeded == 3

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from device_sim.target import claim_descriptors, resolve, source_addresses
+from device_sim.target import card_address, card_net, claim_descriptors, resolve, source_addresses
 from platform_stub.protocol.errors import EnvironmentFault
 
 LIMITED = """
@@ -71,6 +71,22 @@ def test_source_addresses(host, devices, count):
     found = source_addresses(host, devices)
     assert len(set(found)) == count
     assert all(address.startswith("127.0.0.") for address in found)
+
+
+def test_a_card_has_an_address_of_its_own_on_loopback_alone():
+    assert card_net("127.0.0.1", "127.0.0.1") == "127"
+    assert card_net("127.0.0.1", "10.0.0.1") == ""
+    assert card_net("::1", "::1") == ""
+    cards = [(f"8986{at}", f"460{at}") for at in range(300)]
+    addresses = [card_address("127", *card) for card in cards]
+    assert addresses == [card_address("127", *card) for card in cards]
+    assert len(set(addresses)) == 300
+    for address in addresses:
+        parts = [int(part) for part in address.split(".")]
+        assert parts[0] == 127
+        assert 64 <= parts[1] < 128
+        assert 1 <= parts[3] <= 254
+    assert card_address("", *cards[0]) == ""
 
 
 async def test_names_are_resolved_once():

@@ -9,8 +9,9 @@ from device_sim.transport.stream import Stream
 
 
 class Caller:
-    def __init__(self, dialler):
+    def __init__(self, dialler, source=""):
         self.dialler = dialler
+        self.source = source
         self.made = asyncio.Event()
         self.failed = None
         caller = self
@@ -92,6 +93,22 @@ async def test_connections_come_from_all_sources(listening):
             await asyncio.sleep(0.001)
     hosts = [transport.get_extra_info("peername")[0] for transport in peers]
     assert sorted(hosts) == ["127.0.0.2"] * 3 + ["127.0.0.3"] * 3
+    for caller in callers:
+        caller.stream.transport.abort()
+
+
+async def test_a_caller_with_an_address_of_its_own_comes_from_there(listening):
+    address, peers = listening
+    dialler = Dialler(address, 10, ("127.0.0.2",))
+    callers = [Caller(dialler, source) for source in ("127.64.3.4", "", "127.64.3.5")]
+    for caller in callers:
+        dialler.request(caller)
+    await made(*callers)
+    async with asyncio.timeout(10):
+        while len(peers) < 3:
+            await asyncio.sleep(0.001)
+    hosts = {transport.get_extra_info("peername")[0] for transport in peers}
+    assert hosts == {"127.64.3.4", "127.0.0.2", "127.64.3.5"}
     for caller in callers:
         caller.stream.transport.abort()
 

@@ -50,9 +50,9 @@ def pool_of(address, size=2, timeout_ms=2_000):
     assert crashes == []
 
 
-async def ask(pool, path="/x", start=0, stop=5):
+async def ask(pool, path="/x", start=0, stop=5, source=""):
     reading = Reading()
-    pool.fetch(reading, Request(path, start, stop, "token"))
+    pool.fetch(reading, Request(path, start, stop, "token", source=source))
     async with asyncio.timeout(10):
         await reading.done.wait()
     return reading
@@ -437,3 +437,25 @@ async def test_those_who_wait_are_served_in_their_order():
                 await readings[-1].done.wait()
         paths = [int(request.split()[1][1:]) for request in server.requests]
         assert paths == [at for at in range(50) if at != 7]
+
+
+async def test_who_has_an_address_of_its_own_asks_from_there_on_a_connection_of_its_own():
+    """A pool of one: a kept connection makes room, and what was opened from elsewhere is not kept."""
+    async with Raw(lambda *_: OK) as server:
+        with pool_of(server.address, size=1) as pool:
+            for source in ("", "127.64.0.9", "", "127.64.0.9", "127.65.0.1"):
+                reading = await ask(pool, source=source)
+                assert (reading.body, reading.failure) == (b"hello", None)
+            hosts = [writer.get_extra_info("peername")[0] for writer in server.writers]
+            assert hosts == ["127.0.0.1", "127.64.0.9", "127.0.0.1", "127.64.0.9", "127.65.0.1"]
+
+
+async def test_those_who_wait_for_a_pool_are_served_wherever_they_ask_from():
+    async with Raw(lambda *_: OK) as server:
+        with pool_of(server.address, size=2) as pool:
+            readings = await asyncio.gather(
+                *(ask(pool, source=f"127.64.1.{at}" if at % 3 else "") for at in range(1, 31))
+            )
+            assert {reading.body for reading in readings} == {b"hello"}
+            hosts = [writer.get_extra_info("peername")[0] for writer in server.writers]
+            assert sum(host.startswith("127.64.") for host in hosts) == 20

@@ -144,6 +144,47 @@ async def test_the_first_line_names_mqtt_where_it_is_used(stub, world, tmp_path)
         assert ("MQTT" in err.splitlines()[0], "HTTP" in err.splitlines()[0]) == (is_named, True)
 
 
+async def test_faults_and_hardware_as_options(stub, world, tmp_path):
+    file = tmp_path / "fleet.csv"
+    await export(stub, world, file)
+    await order(world)
+    options = ("--until", "idle", "--quiet", "1s", "--reboot", "10ms-20ms", "--storage", "1 MiB")
+    faults = ("--fault", "cut,at=2000", "--fault", "fails,step=205,count=1")
+    code, out, err = await run(*fleet(stub, file, *options, *faults))
+    assert (code, err.splitlines()[-1]) == (1, "ota-sim: 1 jobs failed"), err
+    assert "  jobs       3 begun, 2 succeeded, 1 failed" in out
+    assert "  failed at  step 205: 1" in out
+    assert "  struck     cut: 3, fails: 1" in out
+
+
+async def test_a_battery_that_is_too_low(stub, world, tmp_path):
+    file = tmp_path / "fleet.csv"
+    await export(stub, world, file)
+    await order(world)
+    low = ("--battery", "20,swing=0", "--battery-min", "30", "--until", "idle", "--quiet", "1s")
+    code, out, _ = await run(*fleet(stub, file, *low))
+    assert (code, "  failed at  step 105: 3" in out) == (1, True), out
+    assert "battery at 20 %" in out
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "wrong"),
+    [
+        ("--fault", "explode", "Invalid value for '--fault': there is no fault 'explode'; there are silent,"),
+        ("--fault", "silent,share=2%", "ota-sim: --fault silent,share=2%: 2 % of 3 devices are none"),
+        ("--battery", "full", "Invalid value for '--battery': per cent are wanted"),
+        ("--storage", "much", "Invalid value for '--storage': a size is wanted"),
+        ("--install", "60s-10s", "Invalid value for '--install': '60s-10s' goes downwards"),
+    ],
+)
+async def test_what_can_not_be_is_refused_before_anything_starts(stub, world, tmp_path, option, value, wrong):
+    file = tmp_path / "fleet.csv"
+    await export(stub, world, file)
+    code, out, err = await run(*fleet(stub, file, option, value))
+    assert (code, out) == (2, "")
+    assert wrong in " ".join(err.split())
+
+
 async def test_the_help_names_spans_as_such():
     _, out, _ = await run("fleet", "--help")
     assert "--poll SPAN" in out
