@@ -58,6 +58,7 @@ class CreateTask(_Action, tag="create_task", frozen=True, kw_only=True):
     signal: int = 10
     battery: int = 50
     notification: Literal["platform", "webhook"] = "platform"
+    key: str = ""  # an Idempotency-Key (P13)
 
 
 class RetryTask(_Action, tag="retry_task", frozen=True, kw_only=True):
@@ -573,6 +574,7 @@ class Play(_Value, frozen=True, kw_only=True):
     teardown: tuple[PlayStep, ...] = ()  # done at the end, whatever happened before
     never: tuple[Never, ...] = ()  # looked at after each step, and while one waits
     on_error: Literal["stop", "continue"] = "stop"  # when the platform's adapter fails in a step
+    variables: dict[str, str] = {}  # the values that were in force, as they are written
 
     @property
     def name(self) -> str:

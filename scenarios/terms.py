@@ -3,12 +3,25 @@
 Structs made of them are in `scenarios.model`.
 """
 
+from collections.abc import Iterable
 from typing import Annotated, Final, Literal
 
 from msgspec import Meta
 
-from scenarios.selection import NAME_PATTERN, SELECTION_PATTERN
-from scenarios.units import MOMENT_PATTERN, SIZE_PATTERN, SPAN_PATTERN, YUAN_PATTERN
+from device_sim.core.faults import PLACES
+from device_sim.core.state import Link, Stage
+from scenarios.selection import NAME_PATTERN, SELECTION_PATTERN, SHARE_PATTERN
+from scenarios.units import (
+    BOUNDS_PATTERN,
+    MOMENT_PATTERN,
+    OFFSET_PATTERN,
+    PERCENT_PATTERN,
+    RATE_PATTERN,
+    SIZE_PATTERN,
+    SPAN_PATTERN,
+    SPAN_RANGE_PATTERN,
+    YUAN_PATTERN,
+)
 
 DEVICES_MAX: Final = 1_000_000
 PACKAGE_DEFAULT: Final = "4 KiB"
@@ -27,6 +40,11 @@ def _text(pattern: str, wanted: str, *examples: str) -> Meta:
         examples=list(examples) or None,
         extra_json_schema={"pattern": pattern, "x-wanted": wanted},
     )
+
+
+def _one_of(names: Iterable[str]) -> Meta:
+    """Describe one of some names that are spelled elsewhere."""
+    return Meta(extra_json_schema={"enum": list(names)})
 
 
 Limit = Annotated[str, _text(f"^none$|{SPAN_PATTERN}", "a span of time such as 90s, or none")]
@@ -78,10 +96,13 @@ Devices = Annotated[
     str,
     _text(
         SELECTION_PATTERN,
-        "a selection of devices, such as meters, meters[1-100], failed of E1 or first 50 licensed of meters",
+        "a selection of devices, such as meters, meters[1-100], failed of E1, 2% of meters or first 50 licensed of "
+        "meters",
         "meters[1-100]",
         "failed of E1",
         "first 50 unlicensed of meters",
+        "2% of meters",
+        "meters but failed of E1",
     ),
 ]
 DeviceList = Devices | Annotated[list[Devices], Meta(min_length=1, max_length=100)]
@@ -97,11 +118,57 @@ VersionCounts = Annotated[
 ModelCode = Annotated[
     str, _text(r"^[A-Za-z0-9_.\-]{1,32}$", "a manufacturer or model: 1 to 32 letters, digits, - _ and .")
 ]
-Share = Annotated[
-    str, _text(r"^(100|[1-9]?[0-9])(\.[0-9]{1,3})? ?%$", "a share in per cent, such as 50%", "50%")
-]
+Share = Annotated[str, _text(rf"^{SHARE_PATTERN}$", "a share in per cent, such as 50%", "50%")]
 Count = Annotated[int, Meta(ge=1, le=10_000_000)]
 Tally = Annotated[int, Meta(ge=0, le=10_000_000)]
+Wanted = (
+    Tally
+    | Annotated[
+        str,
+        _text(
+            BOUNDS_PATTERN,
+            'a count such as 5, or in quotes ">= 3", "<= 2" or "2-5"',
+            ">= 3",
+            "<= 2",
+            "2-5",
+        ),
+    ]
+)
+VarName = Annotated[
+    str,
+    _text(r"^[A-Za-z_][A-Za-z0-9_\-]{0,39}$", "a variable's name: a letter, then letters, digits, - and _"),
+]
+VarValue = Annotated[
+    str | int | bool | None, Meta(extra_json_schema={"x-wanted": "one text, number, true, false or null"})
+]
+Percent = (
+    Annotated[int, Meta(ge=0, le=100)]
+    | Annotated[str, _text(PERCENT_PATTERN, "per cent from 0 to 100, such as 80 or 12.5", "80%")]
+)
+Rate = (
+    Annotated[int, Meta(ge=-36_000, le=36_000)]
+    | Annotated[str, _text(RATE_PATTERN, "per cent an hour, up or down, such as -1.5", "-1.5")]
+)
+SpanRange = Annotated[
+    str,
+    _text(SPAN_RANGE_PATTERN, "a span of time such as 30s, or a range such as 10s-60s", "30s", "10s-60s"),
+]
+Offset = Annotated[
+    str, _text(OFFSET_PATTERN, "a span of time, forwards or backwards, such as 90s or -2d", "-2d")
+]
+FaultPlace = (
+    Annotated[int, Meta(ge=0, le=2**31)]
+    | Annotated[
+        str,
+        _text(
+            f"^({'|'.join(PLACES)})$|{SIZE_PATTERN}",
+            f"a place in the job ({', '.join(PLACES)}), or a size such as 10 KiB: once so much of the package is there",
+            "install",
+            "10 KiB",
+        ),
+    ]
+)
+Repeats = Annotated[int, Meta(ge=1, le=1_000_000)] | Literal["always"]
 FailingStep = Annotated[
     int,
     Meta(
@@ -126,6 +193,7 @@ Reason = Literal[
     "balance_insufficient",
     "not_refundable",
     "webhook_unverified",
+    "idempotency_conflict",
     "conflict",
     "not_found",
     "malformed",
@@ -133,7 +201,32 @@ Reason = Literal[
 Outcome = Literal["created", "done", "refused"]
 Source = Literal["purchased", "free", "grandfathered", "none"]
 
-TallyEach = Tally | dict[str, Tally]
+DeviceStage = Annotated[str, _one_of(stage.name.lower() for stage in Stage)]
+DeviceLink = Annotated[str, _one_of(link.name.lower() for link in Link)]
+Topic = Literal[
+    "ota/inform",
+    "ota/inform_reply",
+    "ota/version",
+    "ota/version_reply",
+    "ota/status",
+    "ota/status_reply",
+    "thing/property/post",
+    "thing/property/post/reply",
+    "dp/post/json",
+    "dp/post/json/accepted",
+    "dp/post/json/rejected",
+    "version",
+    "check",
+    "token",
+    "download",
+    "status",
+]
+JournalKind = Annotated[
+    str,
+    _one_of(("opened", "subscribed", "posted", "bought", "granted", "charging_date", "bound", "ended")),
+]
+
+TallyEach = Wanted | dict[str, Wanted]
 AmountEach = Amount | dict[str, Amount]
 OutcomeEach = Outcome | dict[str, Outcome]
 ReasonEach = Reason | dict[str, Reason]

@@ -1,7 +1,7 @@
-"""Money, sizes, spans and moments as a scenario's author writes them, read into integers and spelled back.
+"""Money, sizes, spans, moments, counts and levels as a scenario's author writes them, read and spelled back.
 
-Money is in fen, spans and moments in milliseconds, sizes in bytes. Nothing here ever passes through a float, and
-nothing reads a clock. Each reader raises ValueError with a text that says what is wanted.
+Money is in fen, spans and moments in milliseconds, sizes in bytes, levels in per cent. Only a level is ever a float,
+and nothing reads a clock. Each reader raises ValueError with a text that says what is wanted.
 """
 
 import re
@@ -15,6 +15,14 @@ SIZE_PATTERN: Final = r"^[1-9][0-9]{0,9} ?(B|kB|KiB|MB|MiB)?$"
 SPAN_PATTERN: Final = (
     r"^([0-9]{1,9}(\.[0-9]{1,3})? ?(ms|s|sec|seconds?|m|min|minutes?|h|hours?|d|days?|w|weeks?) ?)+$"
 )
+SPAN_RANGE_PATTERN: Final = (
+    r"^[0-9]{1,9}(\.[0-9]{1,3})? ?[a-z]+( ?[0-9]{1,9}(\.[0-9]{1,3})? ?[a-z]+)*"
+    r"( ?- ?[0-9]{1,9}(\.[0-9]{1,3})? ?[a-z]+( ?[0-9]{1,9}(\.[0-9]{1,3})? ?[a-z]+)*)?$"
+)
+OFFSET_PATTERN: Final = rf"^[-+]?{SPAN_PATTERN.removeprefix('^')}"
+BOUNDS_PATTERN: Final = r"^(>=|<=) ?[0-9]{1,8}$|^[0-9]{1,8} ?- ?[0-9]{1,8}$"
+PERCENT_PATTERN: Final = r"^(100(\.0{1,2})?|[1-9]?[0-9](\.[0-9]{1,2})?)( ?%)?$"
+RATE_PATTERN: Final = r"^[-+]?[0-9]{1,5}(\.[0-9]{1,3})?( ?%)?$"
 _ZONE: Final = r"(Z| ?[+-][0-9]{2}:?[0-9]{2})"
 MOMENT_PATTERN: Final = (
     rf"^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[T ][0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}(\.[0-9]{{1,3}})?)?{_ZONE}$"
@@ -69,6 +77,42 @@ def read_span_ms(text: str) -> int:
         factor = _SPANS_MS["ms" if unit == "ms" else unit[0]]
         total += int(whole) * factor + int((thousandths or "0").ljust(3, "0")) * factor // 1_000
     return total
+
+
+def read_span_range_ms(text: str) -> tuple[int, int]:
+    """Read `30s` or `10s-60s` as the least and the most."""
+    low, dash, high = text.partition("-")
+    least = read_span_ms(low.strip())
+    most = read_span_ms(high.strip()) if dash else least
+    if most < least:
+        raise ValueError(f"{text!r} goes downwards; write the shorter span first, as in 10s-60s")
+    return least, most
+
+
+def read_offset_ms(text: str) -> int:
+    """Read a span that may be backwards, such as `-2d`."""
+    if not re.match(OFFSET_PATTERN, text):
+        raise ValueError(f"a span of time is wanted, forwards or backwards, such as 90s or -2d, not {text!r}")
+    span_ms = read_span_ms(text.lstrip("+-"))
+    return -span_ms if text.startswith("-") else span_ms
+
+
+def read_percent(text: str) -> float:
+    """Read `80`, `80%` or `-1.5`; a level of a battery or of a signal, and how it changes."""
+    return float(text.rstrip("% "))
+
+
+def read_bounds(text: str) -> tuple[int | None, int | None]:
+    """Read `>= 3`, `<= 2` or `2-5` as the least and the most that a count may be; None: no bound."""
+    if not re.match(BOUNDS_PATTERN, text):
+        raise ValueError(f"a count or bounds of one are wanted, such as 5, >= 3, <= 2 or 2-5, not {text!r}")
+    if text[0] in "<>":
+        bound = int(text[2:])
+        return (bound, None) if text[0] == ">" else (None, bound)
+    low, high = (int(part) for part in text.split("-"))
+    if low > high:
+        raise ValueError(f"{text!r} goes downwards; write the smaller count first")
+    return low, high
 
 
 def show_span(span_ms: int) -> str:

@@ -7,7 +7,7 @@ import click
 from msgspec import structs
 from rich.text import Text
 
-from scenarios.loader import find_files, load_files
+from scenarios.loader import find_files, load_files, read_variables
 from scenarios.play import Play
 from scenarios.results import not_played, result_of
 from scenarios.runner.plan import Planned, plan
@@ -24,13 +24,20 @@ from scenarios.show.wording import counted
     is_flag=True,
     help="Show needed, available and deducted of each step as the auditor predicts them; nothing is started.",
 )
-def check(*, files: tuple[str, ...], with_plan: bool) -> None:
+@click.option(
+    "--var",
+    "variables",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="Another value for one of the scenarios' vars. Can be given several times.",
+)
+def check(*, files: tuple[str, ...], with_plan: bool, variables: tuple[str, ...]) -> None:
     """Check scenario files; all mistakes are shown at once, with file, line and column.
 
     Exit code 0 when all is well, 1 when --plan contradicts an expectation, 2 when a file has a mistake.
     """
     paths = find_files(files)
-    plays = load_files(paths)
+    plays = load_files(paths, read_variables(variables))
     console = make_console()
     contradicted = 0
     if with_plan:

@@ -1,6 +1,7 @@
 """`ota-sim schema`: the JSON Schema of scenario files, for editors."""
 
 import json
+from typing import Any
 
 import click
 
@@ -8,7 +9,9 @@ from scenarios.schema import scenario_schema
 
 
 @click.command(short_help="Print the JSON Schema of scenario files.")
-def schema() -> None:
+@click.option("--report", is_flag=True, help="That of report.json instead.")
+@click.option("--target", is_flag=True, help="That of target files (`ota-sim run --target`) instead.")
+def schema(*, report: bool, target: bool) -> None:
     """Print the JSON Schema of scenario files.
 
     \b
@@ -17,4 +20,17 @@ def schema() -> None:
     and as the first line of a scenario:
       # yaml-language-server: $schema=ota-sim.schema.json
     """
-    click.echo(json.dumps(scenario_schema(), indent=2, ensure_ascii=False))
+    chosen = _report_schema() if report else _target_schema() if target else scenario_schema()
+    click.echo(json.dumps(chosen, indent=2, ensure_ascii=False))
+
+
+def _report_schema() -> dict[str, Any]:
+    from scenarios.report.document import report_schema  # noqa: PLC0415 - reports know devices, scenarios need not
+
+    return report_schema()
+
+
+def _target_schema() -> dict[str, Any]:
+    from scenarios.target_file import target_schema  # noqa: PLC0415 - it imports what speaks to platforms
+
+    return target_schema()

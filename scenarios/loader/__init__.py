@@ -4,7 +4,19 @@ Nothing is started, and nothing is converted as long as one mistake is left. All
 once (`ScenarioFault`), each with its place.
 """
 
-from scenarios.loader.files import LIBRARY, find_files, load_file, load_files
+from scenarios.loader.files import LIBRARY, find_files, load_bytes, load_file, load_files, load_value
 from scenarios.loader.mistakes import Mark, Mistake, ScenarioFault
+from scenarios.loader.variables import read_variables
 
-__all__ = ["LIBRARY", "Mark", "Mistake", "ScenarioFault", "find_files", "load_file", "load_files"]
+__all__ = [
+    "LIBRARY",
+    "Mark",
+    "Mistake",
+    "ScenarioFault",
+    "find_files",
+    "load_bytes",
+    "load_file",
+    "load_files",
+    "load_value",
+    "read_variables",
+]

@@ -10,18 +10,25 @@ from typing import Any, Final
 from msgspec import UNSET, structs
 
 from scenarios import model, units
-from scenarios.loader.document import Document, Entry
-from scenarios.loader.expectations import judge_expectations
-from scenarios.loader.fleet_file import FleetRows, read_fleet_file
-from scenarios.loader.flow import SPAN_MAX_MS, judge_flow, judge_product
+from scenarios.loader.device_steps import judge_device_step
+from scenarios.loader.document import PARALLEL, Document, Entry
+from scenarios.loader.expectations import judge_expectations, judge_never
+from scenarios.loader.fleet_file import FleetRows
+from scenarios.loader.fleets import judge_faults_of_fleets, judge_fleets, judge_name
 from scenarios.loader.mistakes import Path, listing
 from scenarios.loader.names import Names
+from scenarios.loader.outlook import judge_outlook, judge_patience
 from scenarios.loader.targets import judge_target
-from scenarios.selection import SELECTION_WORDS
+from scenarios.loader.task_steps import SPAN_MAX_MS, judge_product, judge_task_step
 
 RULES: Final[Mapping[str, int]] = {"B": 17, "P": 16, "I": 7, "E": 11}
 FEN_MAX: Final = 2**53
 _OF_CONNECTED: Final[Mapping[str, str]] = {
+    "fault": "nothing goes wrong with them",
+    "set_devices": "nothing of them is there to change",
+    "power_off": "they have no power to lose",
+    "power_on": "they get none",
+    "storm": "there is no connection to cut",
     "fail": "none of their jobs runs",
     "wait_jobs": "none of their jobs ends",
     "reconnect": "none of them can come back",
@@ -34,10 +41,16 @@ def judge(document: Document, folder: FilePath) -> dict[str, FleetRows]:
     _judge_moments(document)
     _judge_waits(document)
     _judge_money(document)
-    rows = _judge_fleets(document, folder)
+    rows = judge_fleets(document, folder)
     names = Names(document, rows)
+    judge_faults_of_fleets(document, names)
     _judge_groups(document, names)
     _judge_steps(document, names)
+    if document.is_whole:
+        judge_outlook(document, names)
+    for at, never in enumerate(document.never):
+        if never is not None:
+            judge_never(document, names, ("never", at), never, None, has_task=False)
     return rows
 
 
@@ -54,7 +67,7 @@ def _judge_moments(document: Document) -> None:
     for name, variant in document.variants.items():
         if variant is not None:
             places.append((("variants", name, "policy", "charging_date"), variant.policy.charging_date))
-    for entry in document.steps:
+    for entry in document.entries:
         if entry.step is not None:
             places.append(((*entry.path, "charging_date"), entry.step.charging_date))
             places.append(((*entry.path, "advance_to"), entry.step.advance_to))
@@ -65,7 +78,9 @@ def _judge_moments(document: Document) -> None:
 
 def _judge_waits(document: Document) -> None:
     places: list[tuple[Path, Any]] = [(("wait",), document.reading.value.get("wait"))]
-    places += [((*entry.path, "wait"), entry.step.wait) for entry in document.steps if entry.step is not None]
+    places += [
+        ((*entry.path, "wait"), entry.step.wait) for entry in document.entries if entry.step is not None
+    ]
     for path, text in places:
         is_span = isinstance(text, str) and text != "none" and path not in document.bad
         if is_span and units.read_span_ms(text) > SPAN_MAX_MS:
@@ -102,62 +117,10 @@ def merged(base: Any, over: Any) -> Any:
     return structs.replace(base, **changes)
 
 
-def _judge_fleets(document: Document, folder: FilePath) -> dict[str, FleetRows]:
-    rows: dict[str, FleetRows] = {}
-    keys: dict[str, str] = {}
-    taken: dict[tuple[str, str], str] = {}
-    for name, fleet in document.fleets.items():
-        _judge_name(document, ("fleets", name), name)
-        if fleet is None:
-            continue
-        judge_product(document, ("fleets", name, "product"), fleet.product)
-        written = document.reading.value["fleets"][name]
-        _judge_maker(document, name, fleet, written)
-        if ("count" in written) == ("file" in written):
-            document.blame(("fleets", name), "a fleet has either a count or a file")
-        elif isinstance(fleet.file, str):
-            read, mistakes = read_fleet_file(folder / fleet.file, fleet)
-            document.mistakes += mistakes
-            if mistakes:
-                many = f"{len(mistakes):,} mistakes" if len(mistakes) > 1 else "a mistake"
-                document.blame(("fleets", name, "file"), f"{fleet.file} has {many}")
-                continue
-            rows[name] = read
-            key = keys.setdefault(fleet.product, read.product_key) if read.product_key else ""
-            if key != read.product_key:
-                text = f"its product_key is another one than that of another fleet of product {fleet.product}"
-                document.blame(("fleets", name, "file"), text)
-            for device in read.devices:
-                other = taken.setdefault((fleet.product, device.name), name)
-                if other != name:
-                    text = f"device {device.name} is in fleet {other} of the same product too"
-                    document.blame(("fleets", name, "file"), text)
-                    break
-    return rows
-
-
-def _judge_maker(document: Document, name: str, fleet: model.Fleet, written: Mapping[str, Any]) -> None:
-    """Hold that manufacturer and model are said where there is a field for them: in a check of generation A."""
-    said = [field for field in ("manufacturer", "model") if field in written]
-    path: Path = ("fleets", name, *said[:1])
-    if said and fleet.flow != "south":
-        text = f"only devices of flow south say their {said[0]}; write flow: south, or leave it out"
-        document.blame(path, text, at_key=True)
-    elif said and not fleet.connect:
-        document.blame(
-            path, f"none of them is there to say its {said[0]}; leave it out, or connect", at_key=True
-        )
-
-
-def _judge_name(document: Document, path: Path, name: str) -> None:
-    if name in SELECTION_WORDS:
-        document.blame(path, f"{name!r} is a word of selections; take another name", at_key=True)
-
-
 def _judge_groups(document: Document, names: Names) -> None:
     for name, texts in document.groups.items():
         path: Path = ("groups", name)
-        _judge_name(document, path, name)
+        judge_name(document, path, name)
         if name in document.fleets:
             document.blame(path, f"a fleet is named {name} too; take another name", at_key=True)
         if texts is None:
@@ -165,16 +128,16 @@ def _judge_groups(document: Document, names: Names) -> None:
         if names.is_circular(name):
             document.blame(path, f"group {name} is made from itself")
             continue
-        names.judge(path, texts, before=None)
+        names.judge(path, texts, None)
 
 
 def _judge_steps(document: Document, names: Names) -> None:
     first: dict[str, Entry] = {}
     now_ms = _moment(document.clock)
-    for entry in document.steps:
+    for entry in document.entries:
         if entry.id is not None and entry.id in first:
-            line = document.reading.marks[first[entry.id].path].line
-            document.blame((*entry.path, "id"), f"a step is named {entry.id} already, on line {line}")
+            where = document.where(first[entry.id].path)
+            document.blame((*entry.path, "id"), f"a step is named {entry.id} already, {where}")
         elif entry.id is not None:
             first[entry.id] = entry
         if entry.step is None:
@@ -182,7 +145,9 @@ def _judge_steps(document: Document, names: Names) -> None:
         action = _only_action(document, entry)
         if action is not None:
             _judge_action(document, names, entry, action)
-            judge_flow(document, names, entry, action, now_ms)
+            judge_task_step(document, names, entry, action, now_ms)
+            judge_device_step(document, names, entry, action)
+            judge_patience(document, names, entry, action)
             judge_target(document, names, entry)
             now_ms = _judge_clock(document, entry, now_ms)
         judge_expectations(document, names, entry, action)
@@ -196,8 +161,15 @@ def _moment(text: object) -> int | None:
 
 
 def _only_action(document: Document, entry: Entry) -> str | None:
-    raw = document.reading.value["steps"][entry.at]
+    raw = document.raw(entry.path)
+    if not isinstance(raw, dict):
+        return None
     written = [name for name in model.ACTIONS if name in raw]
+    if written == [PARALLEL]:
+        if entry.is_beside_others:
+            text = "steps are done at once in one block, not within another"
+            document.blame((*entry.path, PARALLEL), text, at_key=True)
+        return PARALLEL if entry.inner else None
     if len(written) == 1:
         return written[0] if getattr(entry.step, written[0]) is not UNSET else None
     if written:
@@ -207,7 +179,7 @@ def _only_action(document: Document, entry: Entry) -> str | None:
     elif not any(
         name not in model.Step.__struct_fields__ for name in raw
     ):  # else it is misspelled, and said so
-        document.blame(entry.path, f"the step has no action; there are {listing(model.ACTIONS, 30)}")
+        document.blame(entry.path, f"the step has no action; there are {listing(model.ACTIONS, 60)}")
     return None
 
 
@@ -217,37 +189,48 @@ def _judge_action(document: Document, names: Names, entry: Entry, action: str) -
     texts = getattr(value, "devices", None)
     if texts is not None and texts is not UNSET:
         listed = [texts] if isinstance(texts, str) else texts
-        names.judge((*path, "devices"), listed, before=entry.at)
+        names.judge((*path, "devices"), listed, entry.before)
         _judge_devices(document, names, entry, action, listed)
     if isinstance(of := getattr(value, "of", None), str):
-        names.judge_task((*path, "of"), of, before=entry.at)
+        names.judge_task((*path, "of"), of, entry.before)
     match value:
         case model.Move(to=to):
             judge_product(document, (*path, "to"), to)
         case model.CreateAgain(group=group):
-            _judge_name(document, (*path, "group"), group)
-            if group in document.fleets or group in document.groups:
-                document.blame((*path, "group"), f"{group} is a fleet or group already; take another name")
+            judge_name(document, (*path, "group"), group, at_key=False)
+            _judge_new(document, names, (*path, "group"), entry, group)
+        case model.Register(fleet=fleet):
+            _judge_new(document, names, (*path, "fleet"), entry, fleet)
         case model.Posting(amount=amount) if units.read_fen(str(amount)) == 0:
             document.blame((*path, "amount"), "a posting moves money; 0 moves none")
         case _ if action == "top_up" and units.read_fen(str(value)) <= 0:
             document.blame(path, "a top-up is positive; post takes money out")
 
 
+def _judge_new(document: Document, names: Names, path: Path, entry: Entry, name: str) -> None:
+    """Hold that a name is not taken."""
+    maker = names.maker_of(name)
+    if name in document.fleets or name in document.groups:
+        document.blame(path, f"{name} is a fleet or group already; take another name")
+    elif maker is not None and maker is not entry:
+        document.blame(path, f"{name} is made by step {maker.id} already; take another name")
+
+
 def _judge_devices(document: Document, names: Names, entry: Entry, action: str, texts: list[str]) -> None:
     path: Path = (*entry.path, action, "devices")
-    fleets = [fleet for name in names.fleets_of(texts) if (fleet := document.fleets.get(name)) is not None]
+    fleets = [fleet for name in names.fleets_of(texts) if (fleet := names.fleet(name)) is not None]
     step = entry.step
     assert step is not None
     if action in _OF_CONNECTED and fleets and not any(fleet.connect for fleet in fleets):
         document.blame(path, f"these devices are not connected (connect: false), so {_OF_CONNECTED[action]}")
     moves = any(
-        other.step is not None and other.step.move is not UNSET for other in document.steps[: entry.at]
+        other.step is not None and other.step.move is not UNSET and other.at < entry.at
+        for other in document.entries
     )
     if isinstance(step.create_task, model.CreateTask):
         if len({fleet.product for fleet in fleets}) > 1 and not moves:
             document.blame(path, "these devices are of several products, and a package is for one")
-        size = names.size(texts, entry.at)
+        size = names.size(texts, entry.before)
         if step.create_task.verification == "first" and size is not None and size != 1:
             document.blame(path, f"a verification is of exactly one device (P15), not of {size:,}")
 

@@ -13,7 +13,7 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True, order=True)
 class Mark:
-    """A place in a file, both counted from 1."""
+    """A place in a file, both counted from 1; in values of Python there are no lines, and it is (0, its number)."""
 
     line: int
     column: int
@@ -29,8 +29,10 @@ class Mistake:
     text: str
 
     def __str__(self) -> str:
-        """Give `file:line:column: path: text`."""
+        """Give `file:line:column: path: text`, without the place where there are no lines."""
         where = f"{self.path}: " if self.path else ""
+        if not self.mark.line:
+            return f"{self.file}: {where}{self.text}"
         return f"{self.file}:{self.mark.line}:{self.mark.column}: {where}{self.text}"
 
 

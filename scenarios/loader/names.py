@@ -4,32 +4,38 @@ Sizes are told as far as they can be told before anything has run.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from scenarios import model
-from scenarios.loader.document import Document, Entry
+from scenarios.loader.document import PARALLEL, Document, Entry, Sight
 from scenarios.loader.fleet_file import FleetRows
 from scenarios.loader.mistakes import Path, listing, nearest
 from scenarios.play import Flow
 from scenarios.selection import Selection, SelectionFault, parse_selection, size_of
 
+_FAULT_WORDS: Final = {
+    "inject": ("faults are injected by", "none injects a fault", "injects no fault"),
+    "fault": ("faults of devices are set by", "none sets a fault of devices", "sets no fault of devices"),
+}
+
 
 class Names:
-    """The names of one document. `before` is the step at which a name is used; None: not at a step."""
+    """The names of one document. A `sight` is what has been done when a name is used; None: all of it may have been."""
 
     def __init__(self, document: Document, rows: Mapping[str, FleetRows]) -> None:
         self._document = document
         self._rows = rows
         self._steps: dict[str, Entry] = {}
         self._made: dict[str, Entry] = {}
-        for entry in document.steps:
+        for entry in document.entries:
             if entry.id is not None:
                 self._steps.setdefault(entry.id, entry)
-            if entry.step is not None and isinstance(entry.step.create_again, model.CreateAgain):
-                self._made.setdefault(entry.step.create_again.group, entry)
+            if (group := made_by(entry)) is not None:
+                self._made.setdefault(group, entry)
 
-    def judge(self, path: Path, texts: Sequence[str], before: int | None) -> None:
+    def judge(self, path: Path, texts: Sequence[str], sight: Sight | None) -> None:
         """Note what is wrong with selections."""
         for at, text in enumerate(texts):
             here = (*path, at) if (*path, at) in self._document.reading.marks else path
@@ -38,13 +44,17 @@ class Names:
             except SelectionFault as exc:
                 self._document.blame(here, str(exc))
                 continue
-            if selection.outcome is not None:
-                self.judge_task(here, selection.base, before)
-            else:
-                self._judge_base(here, selection, before)
-            self._judge_size(here, selection, before)
+            for part in (selection, *selection.but):
+                self._judge_one(here, part, sight)
 
-    def judge_task(self, path: Path, step_id: str, before: int | None) -> None:
+    def _judge_one(self, here: Path, selection: Selection, sight: Sight | None) -> None:
+        if selection.outcome is not None:
+            self.judge_task(here, selection.base, sight)
+        else:
+            self._judge_base(here, selection, sight)
+        self._judge_size(here, selection, sight)
+
+    def judge_task(self, path: Path, step_id: str, sight: Sight | None) -> None:
         """Note it when a step is not there, not yet, or creates no task."""
         entry = self._steps.get(step_id)
         if entry is None:
@@ -54,31 +64,36 @@ class Names:
             self._document.blame(path, f"no step is named {step_id}{hint}")
         elif entry.step is not None and not _creates(entry):
             self._document.blame(path, f"step {step_id} creates no task")
-        elif before is not None and entry.at >= before:
-            self._document.blame(path, f"step {step_id} comes later; name an earlier one")
+        else:
+            self._judge_order(path, f"step {step_id}", entry, sight)
 
-    def judge_fault(self, path: Path, step_id: str, before: int) -> None:
-        """Note it when a step is not there, not yet, or injects no fault."""
+    def judge_fault(self, path: Path, step_id: str, sight: Sight | None, action: str) -> None:
+        """Note it when a step is not there, not yet, or sets no fault by this action."""
         entry = self._steps.get(step_id)
-        injecting = [
-            name for name, other in self._steps.items() if getattr(other.step, "inject", UNSET) is not UNSET
+        doing = [
+            name for name, other in self._steps.items() if getattr(other.step, action, UNSET) is not UNSET
         ]
+        by, none, this = _FAULT_WORDS[action]
         if entry is None:
-            known = (
-                f"; faults are injected by {listing(injecting)}"
-                if injecting
-                else ", and none injects a fault"
-            )
-            hint = nearest(step_id, injecting) or known
-            self._document.blame(path, f"no step is named {step_id}{hint}")
-        elif not _does(entry, "inject"):
-            self._document.blame(path, f"step {step_id} injects no fault")
-        elif entry.at >= before:
-            self._document.blame(path, f"step {step_id} comes later; name an earlier one")
+            known = f"; {by} {listing(doing)}" if doing else f", and {none}"
+            self._document.blame(path, f"no step is named {step_id}{nearest(step_id, doing) or known}")
+        elif not _does(entry, action):
+            self._document.blame(path, f"step {step_id} {this}")
+        else:
+            self._judge_order(path, f"step {step_id}", entry, sight)
 
-    def has_webhook(self, before: int) -> bool:
+    def _judge_order(self, path: Path, name: str, entry: Entry, sight: Sight | None) -> None:
+        if sight is None or sight.sees(entry):
+            return
+        if entry.is_beside_others and entry.since == sight.before:
+            self._document.blame(path, f"{name} is done at the same time; name an earlier one")
+        else:
+            self._document.blame(path, f"{name} comes later; name an earlier one")
+
+    def has_webhook(self, sight: Sight | None) -> bool:
         """Whether an earlier step sets a webhook."""
-        return any(entry.at < before and _does(entry, "set_webhook") for entry in self._steps.values())
+        setting = (entry for entry in self._steps.values() if _does(entry, "set_webhook"))
+        return any(sight is None or sight.sees(entry) for entry in setting)
 
     def is_circular(self, group: str) -> bool:
         """Whether a group is made from itself."""
@@ -94,12 +109,12 @@ class Names:
                     waiting.append(selection.base)
         return False
 
-    def size(self, texts: Sequence[str], before: int | None) -> int | None:
+    def size(self, texts: Sequence[str], sight: Sight | None) -> int | None:
         """Count selections; None when it can't be told."""
         total = 0
         for text in texts:
             try:
-                count = self._size(parse_selection(text), before)
+                count = self._size(parse_selection(text), sight)
             except SelectionFault:
                 return None
             if count is None:
@@ -113,7 +128,7 @@ class Names:
         for selection in self._selections(texts):
             if selection.outcome is not None:
                 continue
-            if selection.base in self._document.fleets:
+            if self.fleet(selection.base) is not None or selection.base in self._document.fleets:
                 found.add(selection.base)
             elif selection.base in self._made:
                 found |= self.fleets_of(self._made_from(selection.base))
@@ -126,16 +141,40 @@ class Names:
         selections = self._selections(texts)
         return bool(self.fleets_of(texts)) and all(each.outcome is None for each in selections)
 
+    def flows_at(self, devices: str | list[str] | UnsetType) -> set[Flow] | None:
+        """Give what some devices speak that are there; None when it can't be told."""
+        texts = [devices] if isinstance(devices, str) else devices
+        if isinstance(texts, UnsetType) or not self.are_of_fleets(texts):
+            return None
+        return self.flows_of(self.fleets_of(texts))
+
     def flows_of(self, fleets: Iterable[str]) -> set[Flow] | None:
         """Give what the devices of fleets speak that are there; None when it can't be told."""
         found: set[Flow] = set()
         for name in fleets:
-            fleet = self._document.fleets.get(name)
+            fleet = self.fleet(name)
             if fleet is None or (fleet.file is not UNSET and name not in self._rows):
                 return None
             if fleet.connect:
                 found |= self._rows[name].flows() if name in self._rows else {fleet.flow}
         return found
+
+    @property
+    def fleets(self) -> list[str]:
+        """Name all fleets, those that steps register included."""
+        registered = [name for name in self._made if self.fleet(name) is not None]
+        return list(dict.fromkeys([*self._document.fleets, *registered]))
+
+    def fleet(self, name: str) -> model.Fleet | None:
+        """Give a fleet, also one that a step registers; None when it is none, or can't be read."""
+        made = self._made.get(name)
+        if made is not None and made.step is not None and isinstance(made.step.register, model.Register):
+            return made.step.register
+        return self._document.fleets.get(name)
+
+    def maker_of(self, name: str) -> Entry | None:
+        """Give the step that makes a group or fleet; None when none does."""
+        return self._made.get(name)
 
     def _selections(self, texts: Sequence[str]) -> list[Selection]:
         parsed = []
@@ -149,11 +188,12 @@ class Names:
     def _made_from(self, group: str) -> Sequence[str]:
         step = self._made[group].step
         assert step is not None
-        assert isinstance(step.create_again, model.CreateAgain)
+        if not isinstance(step.create_again, model.CreateAgain):
+            return []
         devices = step.create_again.devices
         return [devices] if isinstance(devices, str) else devices
 
-    def _judge_base(self, path: Path, selection: Selection, before: int | None) -> None:
+    def _judge_base(self, path: Path, selection: Selection, sight: Sight | None) -> None:
         document, base = self._document, selection.base
         if base in document.fleets or base in document.groups:
             return
@@ -164,40 +204,53 @@ class Names:
             if base in self._steps:
                 hint = f"; devices of {base} are those of that step's task"
             document.blame(path, f"no fleet or group is named {base}{hint}")
-        elif before is not None and made.at >= before:
-            document.blame(path, f"group {base} is made by step {made.id}, which comes later")
+        elif sight is not None and not sight.sees(made):
+            beside = made.is_beside_others and made.since == sight.before
+            when = "is done at the same time" if beside else "comes later"
+            document.blame(path, f"group {base} is made by step {made.id}, which {when}")
 
-    def _judge_size(self, path: Path, selection: Selection, before: int | None) -> None:
+    def _judge_size(self, path: Path, selection: Selection, sight: Sight | None) -> None:
         try:
-            self._size(selection, before)
+            self._size(selection, sight)
         except SelectionFault as exc:
             self._document.blame(path, str(exc))
 
-    def _size(self, selection: Selection, before: int | None) -> int | None:
+    def _size(self, selection: Selection, sight: Sight | None) -> int | None:
         """Count a selection; SelectionFault when it reaches past its base."""
         if selection.outcome is not None:
             return None
-        base_size = self._base_size(selection.base, before)
+        base_size = self._base_size(selection.base, sight)
         if base_size is None:
             return None
         count = size_of(selection, base_size)
         return count if selection.is_static else None
 
-    def _base_size(self, base: str, before: int | None) -> int | None:
+    def _base_size(self, base: str, sight: Sight | None) -> int | None:
         document = self._document
-        if base in document.fleets:
-            fleet = document.fleets[base]
-            if fleet is None:
-                return None
+        fleet = self.fleet(base)
+        if fleet is not None:
             if fleet.count is not UNSET:
                 return fleet.count
             return len(self._rows[base].devices) if base in self._rows else None
+        if base in document.fleets:
+            return None
         if base in self._made:
-            return self.size(self._made_from(base), before)
+            return self.size(self._made_from(base), sight)
         if base in document.groups and not self.is_circular(base):
             texts = document.groups[base]
-            return None if texts is None else self.size(texts, before)
+            return None if texts is None else self.size(texts, sight)
         return None
+
+
+def made_by(entry: Entry) -> str | None:
+    """Name the group or fleet that a step makes."""
+    match entry.step:
+        case model.Step(create_again=model.CreateAgain(group=group)):
+            return group
+        case model.Step(register=model.Register(fleet=fleet)):
+            return fleet
+        case _:
+            return None
 
 
 def _creates(entry: Entry) -> bool:
@@ -207,5 +260,7 @@ def _creates(entry: Entry) -> bool:
 
 def _does(entry: Entry, action: str) -> bool:
     """Whether a step has this action; one whose action can't be read may."""
+    if entry.inner:
+        return action == PARALLEL
     actions = [name for name in model.ACTIONS if getattr(entry.step, name, UNSET) is not UNSET]
     return not actions or actions[0] == action

@@ -1,6 +1,6 @@
 """Tasks, policies and injected faults as they are written, read into what is asked of the platform.
 
-Whether they can be is judged before, in `scenarios.loader.flow`.
+Whether they can be is judged before, in `scenarios.loader.task_steps`.
 """
 
 from typing import TypeVar
@@ -47,6 +47,23 @@ def read_create_task(task: model.CreateTask) -> play.CreateTask:
         signal=task.signal,
         battery=task.battery,
         notification=task.notification,
+        key=or_default(task.key, ""),
+    )
+
+
+def read_upload(upload: model.Upload) -> play.Upload:
+    """Read a package to upload."""
+    return play.Upload(
+        package=play.PackageFacts(
+            product=or_default(upload.product, play.DEFAULT_PRODUCT),
+            kind=upload.kind,
+            target=upload.target,
+            size_bytes=units.read_size(str(upload.package)),
+            start_version=or_default(upload.start_version, None),
+            manufacturer=or_default(upload.manufacturer, ""),
+            model=or_default(upload.model, ""),
+        ),
+        skip=upload.skip,
     )
 
 
@@ -97,12 +114,6 @@ def read_fault(fault: model.Inject) -> api.InjectFault:
         wrong_md5=fault.wrong_md5,
         silent=fault.silent,
     )
-
-
-def read_share(text: str) -> int:
-    """Read a share in per cent as thousandths of one."""
-    whole, _, rest = text.rstrip("% ").partition(".")
-    return int(whole) * 1_000 + int(rest.ljust(3, "0"))
 
 
 def _bytes(size: terms.WireSize) -> int:

@@ -1,14 +1,14 @@
 """A scenario without mistakes to its plays, one for each variant: every text read, every default filled in."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, TypeVar
 
-from msgspec import UNSET, UnsetType, structs
+from msgspec import UNSET, Struct, UnsetType, structs
 
 from platform_stub.protocol import operator as api
 from scenarios import model, play, terms, units
-from scenarios.loader.expectations import value_for
 from scenarios.loader.fleet_file import FleetRows
+from scenarios.loader.hardware import read_bytes, read_device_fault, read_level, read_span, read_world
 from scenarios.loader.meaning import merged
 from scenarios.loader.orders import (
     or_default,
@@ -16,16 +16,23 @@ from scenarios.loader.orders import (
     read_create_task,
     read_devices,
     read_fault,
-    read_share,
+    read_upload,
 )
+from scenarios.loader.wanted import read_expected, read_never
+from scenarios.selection import Selection, read_share
+
+T = TypeVar("T")
 
 _PRODUCTS: Final = {play.DEFAULT_PRODUCT: model.Product()}
 
 
-def make_plays(scenario: model.Scenario, file: str, rows: Mapping[str, FleetRows]) -> list[play.Play]:
-    """Make the plays in the order of the variants."""
+def make_plays(
+    scenario: model.Scenario, file: str, rows: Mapping[str, FleetRows], variables: dict[str, str]
+) -> list[play.Play]:
+    """Make the plays in the order of the variants; `variables` are in force already."""
     variants = scenario.variants or {"": model.Variant()}
-    return [_play(scenario, file, rows, name, variant) for name, variant in variants.items()]
+    plays = (_play(scenario, file, rows, name, variant) for name, variant in variants.items())
+    return [structs.replace(each, variables=variables) for each in plays]
 
 
 def _play(
@@ -35,6 +42,7 @@ def _play(
     name: str,
     variant: model.Variant,
 ) -> play.Play:
+    reader = _Steps(name, units.read_span_ms(scenario.wait), rows)
     return play.Play(
         scenario=scenario.name,
         variant=name,
@@ -60,9 +68,27 @@ def _play(
         fleets=tuple(
             _fleet(key, fleet, rows.get(key, FleetRows())) for key, fleet in scenario.fleets.items()
         ),
-        groups={key: read_devices(texts) for key, texts in scenario.groups.items()},
-        steps=tuple(_step(step, name, units.read_span_ms(scenario.wait)) for step in scenario.steps),
+        groups={key: placed(read_devices(texts), key) for key, texts in scenario.groups.items()},
+        steps=tuple(reader.step(step) for step in scenario.steps),
+        teardown=tuple(reader.step(step) for step in scenario.teardown),
+        never=placed(read_never(scenario.never, name), "never"),
+        on_error=scenario.on_error,
     )
+
+
+def placed(value: T, where: str) -> T:
+    """Say in every selection that draws where it stands, as far as none has said so yet."""
+    if isinstance(value, Selection):
+        if value.where or not value.is_drawn:
+            return value
+        return structs.replace(value, where=where, but=placed(value.but, where))
+    if isinstance(value, tuple):
+        return tuple(placed(part, where) for part in value)  # type: ignore[return-value]  # a tuple of the same
+    if isinstance(value, Struct) and not isinstance(value, play.FleetStart):
+        parts = {name: getattr(value, name) for name in value.__struct_fields__}
+        changed = {name: new for name, part in parts.items() if (new := placed(part, where)) is not part}
+        return structs.replace(value, **changed) if changed else value
+    return value
 
 
 def _policy(policy: model.Policy) -> api.Policy:
@@ -93,10 +119,18 @@ def _product_key(scenario: model.Scenario, rows: Mapping[str, FleetRows], produc
     """Give the access key that fleets' files say of a product."""
     keys = (
         rows[name].product_key
-        for name, fleet in scenario.fleets.items()
+        for name, fleet in (*scenario.fleets.items(), *registered(scenario))
         if fleet.product == product and name in rows
     )
     return next(filter(None, keys), None)
+
+
+def registered(scenario: model.Scenario) -> Iterator[tuple[str, model.Fleet]]:
+    """Give the fleets that steps register, by name."""
+    for step in (*scenario.steps, *scenario.teardown):
+        for each in (step, *or_default(step.parallel, [])):
+            if isinstance(each.register, model.Register):
+                yield each.register.fleet, each.register
 
 
 def _fleet(name: str, fleet: model.Fleet, rows: FleetRows) -> play.FleetStart:
@@ -112,22 +146,54 @@ def _fleet(name: str, fleet: model.Fleet, rows: FleetRows) -> play.FleetStart:
         flow=fleet.flow,
         manufacturer=or_default(fleet.manufacturer, ""),
         model=or_default(fleet.model, ""),
+        world=read_world(fleet.device),
+        faults=tuple(read_device_fault(fault) for fault in fleet.faults),
     )
 
 
-def _step(step: model.Step, variant: str, wait_ms: int) -> play.PlayStep:
-    name = next(name for name in model.ACTIONS if getattr(step, name) is not UNSET)
-    if isinstance(step.wait, str):
-        wait: int | None = None if step.wait == "none" else units.read_span_ms(step.wait)
-    else:
-        wait = wait_ms
-    return play.PlayStep(
-        id=step.id,
-        title=step.title,
-        action=_READERS[name](getattr(step, name)),
-        wait_ms=wait,
-        expected=_expected(step.expect, variant),
-    )
+class _Steps:
+    """Reads steps of one variant; without a wait of its own a step has the scenario's."""
+
+    def __init__(self, variant: str, wait_ms: int, rows: Mapping[str, FleetRows]) -> None:
+        self._variant = variant
+        self._wait_ms = wait_ms
+        self._rows = rows
+
+    def step(self, step: model.Step) -> play.PlayStep:
+        """Read a step, and what it does at once."""
+        read = play.PlayStep(
+            id=step.id,
+            title=step.title,
+            action=self._action(step),
+            wait_ms=self._wait(step.wait),
+            expected=read_expected(step.expect, self._variant),
+            xfail=or_default(step.xfail, ""),
+        )
+        return placed(read, step.id)
+
+    def _wait(self, text: str | UnsetType) -> int | None:
+        if isinstance(text, UnsetType):
+            return self._wait_ms
+        return None if text == "none" else units.read_span_ms(text)
+
+    def _action(self, step: model.Step) -> play.Action:
+        name = next(name for name in model.ACTIONS if getattr(step, name) is not UNSET)
+        value: Any = getattr(step, name)
+        match value:
+            case model.Register():
+                return play.Register(
+                    fleet=_fleet(value.fleet, value, self._rows.get(value.fleet, FleetRows()))
+                )
+            case model.WaitUntil():
+                return play.WaitUntil(
+                    of=or_default(value.of, None),
+                    until=read_expected(value.until, self._variant),
+                    advance_ms=read_span(value.advance) or 0,
+                )
+            case list():
+                return play.Parallel(steps=tuple(self.step(inner) for inner in value))
+            case _:
+                return _READERS[name](value)
 
 
 _READERS: Final[Mapping[str, Callable[[Any], play.Action]]] = {
@@ -164,49 +230,21 @@ _READERS: Final[Mapping[str, Callable[[Any], play.Action]]] = {
     "advance": lambda v: play.Advance(span_ms=units.read_span_ms(v)),
     "advance_to": lambda v: play.AdvanceTo(at_ms=units.read_moment_ms(v)),
     "check": lambda v: play.Check(of=or_default(v.of, None)),
+    "upload": read_upload,
+    "fault": lambda v: play.SetFaults(devices=read_devices(v.devices), fault=read_device_fault(v)),
+    "clear_faults": lambda v: play.ClearFaults(
+        by=or_default(v.by, None), devices=() if v.devices is UNSET else read_devices(v.devices)
+    ),
+    "set_devices": lambda v: play.SetDevices(
+        devices=read_devices(v.devices),
+        battery=read_level(v.battery),
+        signal=read_level(v.signal),
+        storage_bytes=read_bytes(v.storage),
+        mcu_storage_bytes=read_bytes(v.mcu_storage),
+    ),
+    "power_off": lambda v: play.PowerOff(devices=read_devices(v.devices), for_ms=read_span(v.span)),
+    "power_on": lambda v: play.PowerOn(devices=read_devices(v.devices)),
+    "storm": lambda v: play.Storm(devices=read_devices(v.devices)),
+    "swap_cards": lambda v: play.SwapCards(devices=read_devices(v.devices)),
+    "renew_keys": lambda v: play.RenewKeys(devices=read_devices(v.devices), told=v.told),
 }
-
-
-def _expected(expect: model.Expect, variant: str) -> play.Expected:
-    def take(value: Any) -> Any:
-        return or_default(value_for(value, variant), None)
-
-    counts = {name: take(getattr(expect, name)) for name in model.COUNTS}
-    for group in model.STATES:
-        inner = getattr(expect, group)
-        if inner is not UNSET:
-            counts |= {f"{group}.{name}": take(getattr(inner, name)) for name in inner.__struct_fields__}
-    counts |= {f"struck.{step_id}": count for step_id, count in or_default(expect.struck, {}).items()}
-    amounts = {name: take(getattr(expect, name)) for name in ("balance", "fee")}
-    return play.Expected(
-        outcome=take(expect.outcome),
-        reason=take(expect.reason),
-        task_state=take(expect.task_state),
-        counts={name: value for name, value in counts.items() if value is not None},
-        amounts={name: units.read_fen(str(value)) for name, value in amounts.items() if value is not None},
-        versions=tuple(
-            play.ExpectedVersions(
-                devices=read_devices(v.devices),
-                f_version=or_default(v.f_version, None),
-                s_version=or_default(v.s_version, None),
-            )
-            for v in or_default(expect.versions, [])
-        ),
-        entitlements=tuple(
-            play.ExpectedEntitlements(
-                devices=read_devices(v.devices),
-                source=take(v.source),
-                valid=or_default(v.valid, None),
-                support=or_default(v.support, None),
-            )
-            for v in or_default(expect.entitlements, [])
-        ),
-        distribution=tuple(
-            play.ExpectedDistribution(
-                product=v.product,
-                f_versions=or_default(v.f_versions, None),
-                s_versions=or_default(v.s_versions, None),
-            )
-            for v in or_default(expect.distribution, [])
-        ),
-    )

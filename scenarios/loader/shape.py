@@ -65,6 +65,9 @@ def _word(error: ValidationError, defs: Mapping[str, Any]) -> Iterator[Objection
     path: Path = tuple(error.absolute_path)
     value, limit, schema = _parts(error)
     match error.validator:
+        case _ if "propertyNames" in error.absolute_schema_path:
+            hint = nearest(str(value), map(str, schema.get("enum", ())))
+            yield Objection((*path, str(value)), f"expected {wanted(schema, defs)}{hint}", at_key=True)
         case "additionalProperties" if isinstance(value, dict):
             known = schema.get("properties", {})
             for name in value:
@@ -83,12 +86,11 @@ def _word(error: ValidationError, defs: Mapping[str, Any]) -> Iterator[Objection
         case "minItems" | "maxItems":
             word = "at least" if error.validator == "minItems" else "at most"
             yield Objection(path, f"expected {word} {limit} in the list, found {len(value)}")
-        case "minimum":
-            yield Objection(path, f"expected {limit:,} or more, found {value}")
-        case "maximum":
-            yield Objection(path, f"expected {limit:,} or less, found {value}")
-        case _ if "propertyNames" in error.absolute_schema_path:
-            yield Objection((*path, str(value)), f"expected {wanted(schema, defs)}", at_key=True)
+        case "minProperties":
+            yield Objection(path, f"expected {wanted(schema, defs)}, found an empty one")
+        case "minimum" | "maximum":
+            word = "more" if error.validator == "minimum" else "less"
+            yield Objection(path, f"expected {limit:,} or {word}, found {value}")
         case "pattern" if limit == SELECTION_PATTERN and len(value) <= _SELECTION_CHARACTERS_MAX:
             yield Objection(path, _word_selection(value, wanted(schema, defs)))
         case _:
@@ -130,6 +132,9 @@ def _word_selection(text: str, otherwise: str) -> str:
 def _word_alternatives(error: ValidationError, defs: Mapping[str, Any]) -> Iterator[Objection]:
     """Take the alternative whose type fits what was written; if none fits, name them all."""
     value, alternatives, schema = _parts(error)
+    if isinstance(value, str) and _is_too_large(value, schema, defs):
+        yield Objection(tuple(error.absolute_path), f"{shown(value)} is too large")
+        return
     branches: dict[int, list[ValidationError]] = {}
     for part in error.context or ():
         branches.setdefault(int(part.schema_path[0]), []).append(part)
@@ -140,9 +145,6 @@ def _word_alternatives(error: ValidationError, defs: Mapping[str, Any]) -> Itera
             return
     path: Path = tuple(error.absolute_path)
     hint = ""
-    if isinstance(value, str) and _is_too_large(value, schema, defs):
-        yield Objection(path, f"{shown(value)} is too large")
-        return
     if isinstance(value, str):
         choices = [str(c) for branch in alternatives for c in resolve(branch, defs).get("enum", ())]
         hint = nearest(value, choices)
@@ -162,7 +164,7 @@ def wanted(schema: Mapping[str, Any], defs: Mapping[str, Any]) -> str:
     if "x-wanted" in schema:
         return str(schema["x-wanted"])
     if "anyOf" in schema:
-        return ", or ".join(dict.fromkeys(wanted(part, defs) for part in schema["anyOf"]))
+        return ", or ".join(dict.fromkeys(wanted(part, defs) for part in _told(schema["anyOf"], defs)))
     if "enum" in schema:
         return _one_of(schema["enum"])
     if "pattern" in schema:
@@ -174,6 +176,14 @@ def wanted(schema: Mapping[str, Any], defs: Mapping[str, Any]) -> str:
     if schema.get("type") == "array":
         return f"a list, each entry {wanted(schema.get('items', {}), defs)}"
     return _TYPES.get(str(schema.get("type")), "another value") + _bounds(schema)
+
+
+def _told(branches: list[Any], defs: Mapping[str, Any]) -> list[Any]:
+    """Leave out the number where a text's own words tell of it too, as `a size such as 560 or 64 KiB` does."""
+    meant = [resolve(branch, defs) for branch in branches]
+    if any(one.get("type") == "string" and "x-wanted" in one for one in meant):
+        return [one for one in meant if one.get("type") != "integer"]
+    return branches
 
 
 def _bounds(schema: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ Built from the parser's events without recursion, so no depth and no bytes can m
 mistakes. Anchors, aliases, tags and several documents are refused: a scenario is to be read as it stands.
 """
 
+import re
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -226,6 +227,10 @@ def _hint(text: str, place: Mark) -> str:
     line = lines[place.line - 1] if place.line <= len(lines) else ""
     if "\t" in line[: place.column]:
         return "; indent with spaces, not with tabs"
+    if "${" in line and line[: place.column].endswith("{"):
+        return '; inside { } a variable stands in quotes, as in "${name}"'
+    if re.search(r": *>=? *[0-9]", line):
+        return '; a bound stands in quotes, as in ">= 3"'
     if "{" in line and "[" in line:
         return "; inside { } a selection with [ ] stands in quotes"
     return ""

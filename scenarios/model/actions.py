@@ -6,6 +6,9 @@ from msgspec import UNSET, Meta, UnsetType
 
 from platform_stub.protocol.operator import Kind
 from scenarios.model.base import Written
+from scenarios.model.devices import Fault
+from scenarios.model.expect import Until
+from scenarios.model.start import Fleet
 from scenarios.terms import (
     PACKAGE_DEFAULT,
     Amount,
@@ -17,6 +20,7 @@ from scenarios.terms import (
     Line,
     ModelCode,
     Moment,
+    Percent,
     Share,
     Size,
     Slug,
@@ -107,6 +111,36 @@ class CreateTask(Written, frozen=True, kw_only=True, rename={"start_version": "f
             description="Who tells devices of it: the platform, or the account's webhook. Default: platform."
         ),
     ] = "platform"
+    key: (
+        Annotated[
+            Line,
+            Meta(
+                description="An Idempotency-Key: the same order with the same key again gets the same task (P13)."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+
+
+class Upload(Written, frozen=True, kw_only=True, rename={"start_version": "from"}):
+    """Upload a package that no task uses yet; a task that agrees in everything about it then has it."""
+
+    kind: Annotated[Kind, Meta(description="FOTA: the module's firmware; SOTA: the MCU's application.")]
+    target: Annotated[Version, Meta(description="The version that it updates to.")]
+    product: Annotated[Slug, Meta(description="The product that it is for. Default: main.")] | UnsetType = (
+        UNSET
+    )
+    package: Annotated[Size, Meta(description=f"Its size. Default: {PACKAGE_DEFAULT}.")] = PACKAGE_DEFAULT
+    start_version: (
+        Annotated[Version, Meta(description="It is a differential one, from this version.")] | UnsetType
+    ) = UNSET
+    manufacturer: Annotated[ModelCode, Meta(description="The manufacturer that it is for.")] | UnsetType = (
+        UNSET
+    )
+    model: Annotated[ModelCode, Meta(description="The model that it is for.")] | UnsetType = UNSET
+    skip: Annotated[
+        bool, Meta(description="Whether its verification is skipped on purpose (P15). Default: false.")
+    ] = False
 
 
 class OfStep(Written, frozen=True, kw_only=True):
@@ -237,6 +271,90 @@ class Fail(Written, frozen=True, kw_only=True):
     devices: Annotated[DeviceList, Meta(description="The devices that fail.")]
     step: Annotated[FailingStep, Meta(description="The step they fail with.")] = 206
     times: Annotated[int, Meta(ge=1, le=1_000, description="How many jobs fail. Default: 1.")] = 1
+
+
+class SetFault(Fault, frozen=True, kw_only=True):
+    """Let something go wrong with some devices from now on, beside what does already."""
+
+    devices: Annotated[DeviceList, Meta(description="The devices with which it goes wrong.")]
+
+
+class ClearFaults(Written, frozen=True, kw_only=True):
+    """Let devices go right again: take one fault off, or all of some devices, or all."""
+
+    by: (
+        Annotated[StepId, Meta(description="The step that set the fault. Default: every fault.")] | UnsetType
+    ) = UNSET
+    devices: (
+        Annotated[DeviceList, Meta(description="The devices that have no fault any more.")] | UnsetType
+    ) = UNSET
+
+
+class SetDevices(Written, frozen=True, kw_only=True):
+    """Change what devices are, from now on; what is left out stays."""
+
+    devices: Annotated[DeviceList, Meta(description="The devices.")]
+    battery: Annotated[Percent, Meta(description="Their battery, per cent.")] | UnsetType = UNSET
+    signal: Annotated[Percent, Meta(description="Their signal, per cent.")] | UnsetType = UNSET
+    storage: Annotated[WireSize, Meta(description="Free for a package in the module.")] | UnsetType = UNSET
+    mcu_storage: (
+        Annotated[WireSize, Meta(description="Free for an MCU application behind it.")] | UnsetType
+    ) = UNSET
+
+
+class PowerOff(Written, frozen=True, kw_only=True, rename={"span": "for"}):
+    """Take the power from devices, whatever they are at."""
+
+    devices: Annotated[DeviceList, Meta(description="The devices.")]
+    span: (
+        Annotated[
+            Span, Meta(description="After how long of the device's time they have it again. Default: never.")
+        ]
+        | UnsetType
+    ) = UNSET
+
+
+class RenewKeys(Written, frozen=True, kw_only=True):
+    """Give devices new keys at the platform."""
+
+    devices: Annotated[DeviceList, Meta(description="The devices.")]
+    told: Annotated[
+        bool,
+        Meta(
+            description="Whether the devices get them too; else they go on signing with the old. Default: true."
+        ),
+    ] = True
+
+
+class WaitUntil(Written, frozen=True, kw_only=True):
+    """Look again and again until all of it is so, as long as the step's wait."""
+
+    until: Annotated[Until, Meta(description="What must be so.")]
+    of: (
+        Annotated[
+            StepId,
+            Meta(
+                description="The step whose task jobs and task_state are about. Default: jobs of all tasks."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    advance: (
+        Annotated[
+            Span,
+            Meta(
+                description="How far the clock may move meanwhile, from one thing that devices or tasks wait for to "
+                "the next. Default: it stands still."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+
+
+class Register(Fleet, frozen=True, kw_only=True):
+    """Register more devices, as a fleet of their own, while the scenario is on."""
+
+    fleet: Annotated[Slug, Meta(description="The name of the fleet that they make up.")]
 
 
 class OnDevices(Written, frozen=True, kw_only=True):

@@ -7,17 +7,21 @@ from msgspec import UNSET, Meta, UnsetType
 from scenarios.model.base import Written
 from scenarios.terms import (
     AmountEach,
+    DeviceLink,
     DeviceList,
+    DeviceStage,
+    JournalKind,
     OutcomeEach,
     ReasonEach,
     Slug,
     SourceEach,
     StepId,
-    Tally,
     TallyEach,
     TaskStateEach,
+    Topic,
     Version,
     VersionCounts,
+    Wanted,
 )
 
 
@@ -88,33 +92,62 @@ class ExpectDeliveries(Written, frozen=True, kw_only=True):
     failed: TallyEach | UnsetType = UNSET
 
 
-class Expect(Written, frozen=True, kw_only=True):
-    """What must come back; a count may be given per variant, as in `{F: 0, P: 100}`."""
+class ExpectRunning(Written, frozen=True, kw_only=True):
+    """What devices really run and where they are, as they themselves know."""
 
-    outcome: (
+    devices: Annotated[DeviceList, Meta(description="The devices.")]
+    f_version: Annotated[Version, Meta(description="The firmware they run.")] | UnsetType = UNSET
+    s_version: Annotated[Version, Meta(description="The MCU application they run.")] | UnsetType = UNSET
+    stage: Annotated[DeviceStage, Meta(description="Where their job stands; idle: none.")] | UnsetType = UNSET
+    link: Annotated[DeviceLink, Meta(description="Where their connection stands.")] | UnsetType = UNSET
+    failed_step: (
         Annotated[
-            OutcomeEach, Meta(description="created, done or refused. Left out: anything but a refusal.")
+            int, Meta(ge=0, le=999, description="The step that their last job failed with; 0: it did not.")
         ]
         | UnsetType
     ) = UNSET
-    reason: Annotated[ReasonEach, Meta(description="Why it is refused; P16 gives the order.")] | UnsetType = (
-        UNSET
-    )
-    needed: Annotated[TallyEach, Meta(description="Devices of the task without a licence.")] | UnsetType = (
-        UNSET
-    )
-    available: Annotated[TallyEach, Meta(description="Licences the account had left for it.")] | UnsetType = (
-        UNSET
-    )
-    missing: Annotated[TallyEach, Meta(description="Licences that a refused task lacks.")] | UnsetType = UNSET
-    deducted: Annotated[TallyEach, Meta(description="Licences that the step deducted.")] | UnsetType = UNSET
-    deducted_purchased: Annotated[TallyEach, Meta(description="... of them purchased ones.")] | UnsetType = (
-        UNSET
-    )
-    deducted_free: Annotated[TallyEach, Meta(description="... of them free ones.")] | UnsetType = UNSET
-    grandfathered: (
-        Annotated[TallyEach, Meta(description="Devices that the step made free for life.")] | UnsetType
+    count: Annotated[Wanted, Meta(description="How many of them are so. Default: all.")] | UnsetType = UNSET
+
+
+class ExpectMessages(Written, frozen=True, kw_only=True):
+    """How many messages devices have sent or received during the step."""
+
+    devices: Annotated[DeviceList, Meta(description="The devices. Default: all.")] | UnsetType = UNSET
+    sent: (
+        Annotated[Topic, Meta(description="What they sent: the end of an MQTT topic, or a call over HTTP.")]
+        | UnsetType
     ) = UNSET
+    received: (
+        Annotated[
+            Topic, Meta(description="What they received: the end of an MQTT topic, or a call's answer.")
+        ]
+        | UnsetType
+    ) = UNSET
+    step: (
+        Annotated[int, Meta(ge=0, le=999, description="Only reports of this step. Default: any.")] | UnsetType
+    ) = UNSET
+    count: Annotated[Wanted, Meta(description="How many.")]
+    each: Annotated[
+        bool, Meta(description="true: of each device; false: of all of them together. Default: false.")
+    ] = False
+
+
+class ExpectPushes(Written, frozen=True, kw_only=True):
+    """Pushes of a step's task that the webhook has received."""
+
+    of: Annotated[StepId, Meta(description="The id of a step that created a task.")]
+    count: Annotated[Wanted, Meta(description="How many; waited for.")]
+
+
+JournalCounts = Annotated[
+    dict[JournalKind, Wanted],
+    Meta(min_length=1, extra_json_schema={"x-wanted": "a mapping with a count for each kind of line"}),
+]
+
+
+class Until(Written, frozen=True, kw_only=True):
+    """What may be so at any time; a count may be given per variant, as in `{F: 0, P: 100}`."""
+
     left: Annotated[TallyEach, Meta(description="Licences left after the step.")] | UnsetType = UNSET
     purchased_left: Annotated[TallyEach, Meta(description="... of them purchased ones.")] | UnsetType = UNSET
     free_left: Annotated[TallyEach, Meta(description="... of them free ones.")] | UnsetType = UNSET
@@ -125,9 +158,6 @@ class Expect(Written, frozen=True, kw_only=True):
         UNSET
     )
     jobs: Annotated[ExpectJobs, Meta(description="Jobs of the task by state.")] | UnsetType = UNSET
-    cards: (
-        Annotated[TallyEach, Meta(description="Devices whose new card the platform knows.")] | UnsetType
-    ) = UNSET
     versions: (
         Annotated[list[ExpectVersions], Meta(min_length=1, description="Versions of devices.")] | UnsetType
     ) = UNSET
@@ -170,11 +200,83 @@ class Expect(Written, frozen=True, kw_only=True):
     ) = UNSET
     struck: (
         Annotated[
-            dict[StepId, Tally],
+            dict[StepId, Wanted],
             Meta(
                 description="How often an injected fault has struck, by the step that injected it.",
                 extra_json_schema={"x-wanted": "a mapping with a count for each step that injected a fault"},
             ),
         ]
         | UnsetType
+    ) = UNSET
+    running: (
+        Annotated[
+            list[ExpectRunning],
+            Meta(min_length=1, description="What devices really run, and where they are."),
+        ]
+        | UnsetType
+    ) = UNSET
+    messages: (
+        Annotated[
+            list[ExpectMessages], Meta(min_length=1, description="Messages of devices during the step.")
+        ]
+        | UnsetType
+    ) = UNSET
+    pushed: (
+        Annotated[list[ExpectPushes], Meta(min_length=1, description="Pushes to the webhook, by task.")]
+        | UnsetType
+    ) = UNSET
+    journal: (
+        Annotated[
+            JournalCounts, Meta(description="Lines that the step added to the account's journal, by kind.")
+        ]
+        | UnsetType
+    ) = UNSET
+
+
+class Never(Until, frozen=True, kw_only=True):
+    """What must not be so: each field by itself, and of devices not a single one, unless it says how many."""
+
+    of: (
+        Annotated[
+            StepId,
+            Meta(
+                description="The step whose task jobs and task_state are about. Default: jobs of all tasks."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+
+
+class Expect(Until, frozen=True, kw_only=True):
+    """What must come back; a count may be given per variant, as in `{F: 0, P: 100}`."""
+
+    outcome: (
+        Annotated[
+            OutcomeEach, Meta(description="created, done or refused. Left out: anything but a refusal.")
+        ]
+        | UnsetType
+    ) = UNSET
+    reason: Annotated[ReasonEach, Meta(description="Why it is refused; P16 gives the order.")] | UnsetType = (
+        UNSET
+    )
+    needed: Annotated[TallyEach, Meta(description="Devices of the task without a licence.")] | UnsetType = (
+        UNSET
+    )
+    available: Annotated[TallyEach, Meta(description="Licences the account had left for it.")] | UnsetType = (
+        UNSET
+    )
+    missing: Annotated[TallyEach, Meta(description="Licences that a refused task lacks.")] | UnsetType = UNSET
+    deducted: Annotated[TallyEach, Meta(description="Licences that the step deducted.")] | UnsetType = UNSET
+    deducted_purchased: Annotated[TallyEach, Meta(description="... of them purchased ones.")] | UnsetType = (
+        UNSET
+    )
+    deducted_free: Annotated[TallyEach, Meta(description="... of them free ones.")] | UnsetType = UNSET
+    grandfathered: (
+        Annotated[TallyEach, Meta(description="Devices that the step made free for life.")] | UnsetType
+    ) = UNSET
+    cards: (
+        Annotated[TallyEach, Meta(description="Devices whose new card the platform knows.")] | UnsetType
+    ) = UNSET
+    never: (
+        Annotated[list[Never], Meta(min_length=1, description="What must not be so, any of it.")] | UnsetType
     ) = UNSET

@@ -7,6 +7,7 @@ from msgspec import UNSET, Meta, UnsetType, field
 from scenarios.model.actions import (
     AutoAdd,
     CancelJobs,
+    ClearFaults,
     ClearInjected,
     CreateAgain,
     CreateTask,
@@ -18,13 +19,34 @@ from scenarios.model.actions import (
     OfStep,
     OnDevices,
     Posting,
+    PowerOff,
+    Register,
+    RenewKeys,
+    SetDevices,
+    SetFault,
     SetWebhook,
+    Upload,
     WaitJobs,
+    WaitUntil,
 )
 from scenarios.model.base import Written
-from scenarios.model.expect import Expect
+from scenarios.model.expect import Expect, Never
 from scenarios.model.start import Account, Fleet, Policy, Product, Variant
-from scenarios.terms import Amount, Count, DeviceList, Limit, Line, Moment, Need, RuleId, Slug, Span, StepId
+from scenarios.terms import (
+    Amount,
+    Count,
+    DeviceList,
+    Limit,
+    Line,
+    Moment,
+    Need,
+    RuleId,
+    Slug,
+    Span,
+    StepId,
+    VarName,
+    VarValue,
+)
 
 
 class Step(Written, frozen=True, kw_only=True):
@@ -84,6 +106,40 @@ class Step(Written, frozen=True, kw_only=True):
         Annotated[Moment, Meta(description="Move the account's clock forward to a moment.")] | UnsetType
     ) = UNSET
     check: Annotated[MaybeOfStep, Meta(description="Do nothing, and look.")] | UnsetType = UNSET
+    upload: Upload | UnsetType = UNSET
+    register: Register | UnsetType = UNSET
+    fault: SetFault | UnsetType = UNSET
+    clear_faults: ClearFaults | UnsetType = UNSET
+    set_devices: SetDevices | UnsetType = UNSET
+    power_off: PowerOff | UnsetType = UNSET
+    power_on: Annotated[OnDevices, Meta(description="Give devices their power back.")] | UnsetType = UNSET
+    storm: (
+        Annotated[OnDevices, Meta(description="Cut the connections of devices; all come back at once.")]
+        | UnsetType
+    ) = UNSET
+    swap_cards: (
+        Annotated[
+            OnDevices,
+            Meta(
+                description="Let devices swap their cards: the first with the second, the third with the fourth, and "
+                "so on (B9)."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    renew_keys: RenewKeys | UnsetType = UNSET
+    wait_until: WaitUntil | UnsetType = UNSET
+    parallel: (
+        Annotated[
+            "list[Step]",
+            Meta(min_length=2, description="Do several steps at once; each is judged by itself."),
+        ]
+        | UnsetType
+    ) = UNSET
+    xfail: (
+        Annotated[Line, Meta(description="Why the step is known to fail; it is a failure when it does not.")]
+        | UnsetType
+    ) = UNSET
     wait: (
         Annotated[
             Limit,
@@ -126,6 +182,13 @@ class Scenario(Written, frozen=True, kw_only=True):
             "holds its rates. Default: false."
         ),
     ] = False
+    vars: Annotated[
+        dict[VarName, VarValue],
+        Meta(
+            description="Values by name; ${name} stands for one, anywhere in a text. --var sets another value.",
+            extra_json_schema={"x-wanted": "a mapping with a value for each name"},
+        ),
+    ] = field(default_factory=dict)
     policy: Policy = Policy()
     account: Account = Account()
     variants: Annotated[
@@ -141,6 +204,16 @@ class Scenario(Written, frozen=True, kw_only=True):
         dict[Slug, DeviceList], Meta(description="Names for selections; each is looked up when it is used.")
     ] = field(default_factory=dict)
     steps: Annotated[list[Step], Meta(min_length=1, description="What is done, in this order.")]
+    teardown: Annotated[
+        list[Step], Meta(description="What is done at the end, in this order, whatever happened before.")
+    ] = field(default_factory=list)
+    never: Annotated[
+        list[Never], Meta(description="What must not be so, after any step and while one waits.")
+    ] = field(default_factory=list)
+    on_error: Annotated[
+        Literal["stop", "continue"],
+        Meta(description="What a run does when the platform's adapter fails in a step. Default: stop."),
+    ] = "stop"
 
 
 ACTIONS: Final = (
@@ -171,6 +244,18 @@ ACTIONS: Final = (
     "advance",
     "advance_to",
     "check",
+    "upload",
+    "register",
+    "fault",
+    "clear_faults",
+    "set_devices",
+    "power_off",
+    "power_on",
+    "storm",
+    "swap_cards",
+    "renew_keys",
+    "wait_until",
+    "parallel",
 )
 """The fields of a step that are actions; a step has exactly one."""
 CREATING: Final = ("create_task", "retry_task")

@@ -2,11 +2,12 @@
 
 from typing import Annotated, Literal
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from platform_stub.protocol.messages import CardNumber
 from platform_stub.protocol.operator import Key, ProductKey
 from scenarios.model.base import Written
+from scenarios.model.devices import Fault, Hardware
 from scenarios.terms import (
     DEVICES_MAX,
     Amount,
@@ -140,6 +141,12 @@ class Fleet(Written, frozen=True, kw_only=True):
         Annotated[ModelCode, Meta(description="Their model, as devices of generation A (south) name theirs.")]
         | UnsetType
     ) = UNSET
+    device: Annotated[
+        Hardware, Meta(description="What they are besides their software. Left out: they lack nothing.")
+    ] = Hardware()
+    faults: Annotated[
+        list[Fault], Meta(max_length=100, description="What goes wrong with all of them from the start on.")
+    ] = field(default_factory=list)
 
 
 class CsvDevice(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -1,6 +1,7 @@
 """Amounts, sizes, spans and moments: read into integers, spelled back."""
 
 import contextlib
+import re
 
 import pytest
 from hypothesis import given
@@ -29,6 +30,56 @@ MOMENTS = [
     ("1970-01-01T00:00:00Z", 0), ("1970-01-01T08:00+08:00", 0), ("2021-04-02 00:00:00 +08:00", 1_617_292_800_000),
     ("1970-01-01T00:00:00.250Z", 250), ("2020-02-29T00:00:00+0800", 1_582_905_600_000),
 ]  # fmt: skip
+
+
+RANGES = [
+    ("30s", (30_000, 30_000)), ("10s-60s", (10_000, 60_000)), ("1 min 30s - 2h", (90_000, 7_200_000)),
+    ("500 ms-1s", (500, 1_000)), ("5s-5s", (5_000, 5_000)),
+]  # fmt: skip
+OFFSETS = [("-2d", -172_800_000), ("+90s", 90_000), ("90s", 90_000), ("-1h 30m", -5_400_000), ("0s", 0)]
+BOUNDS = [(">= 3", (3, None)), (">=3", (3, None)), ("<= 2", (None, 2)), ("2-5", (2, 5)), ("0 - 1", (0, 1))]
+PERCENTS = [("80", 80.0), ("12.5", 12.5), ("100%", 100.0), ("0 %", 0.0), ("-1.5", -1.5)]
+
+
+@pytest.mark.parametrize(("text", "span"), RANGES)
+def test_ranges_of_spans(text, span):
+    assert units.read_span_range_ms(text) == span
+    assert re.search(units.SPAN_RANGE_PATTERN, text)
+
+
+@pytest.mark.parametrize("text", ["", "3", "10s-", "-10s", "10s-5s", "10s-20", "1x-2x"])
+def test_what_is_no_range_of_spans(text):
+    with pytest.raises(ValueError, match="span"):
+        units.read_span_range_ms(text)
+
+
+@pytest.mark.parametrize(("text", "span_ms"), OFFSETS)
+def test_offsets(text, span_ms):
+    assert units.read_offset_ms(text) == span_ms
+    assert re.search(units.OFFSET_PATTERN, text)
+
+
+@pytest.mark.parametrize("text", ["", "2", "--2d", "2d-"])
+def test_what_is_no_offset(text):
+    with pytest.raises(ValueError, match="forwards or backwards"):
+        units.read_offset_ms(text)
+
+
+@pytest.mark.parametrize(("text", "bounds"), BOUNDS)
+def test_bounds_of_a_count(text, bounds):
+    assert units.read_bounds(text) == bounds
+
+
+@pytest.mark.parametrize("text", ["", "3", "> 3", "5-2", "-2", "2-", ">= x", "=> 3"])
+def test_what_is_no_bound(text):
+    with pytest.raises(ValueError, match=r"bounds|downwards"):
+        units.read_bounds(text)
+
+
+@pytest.mark.parametrize(("text", "percent"), PERCENTS)
+def test_percents(text, percent):
+    assert units.read_percent(text) == percent
+    assert re.search(units.RATE_PATTERN, text)
 
 
 @pytest.mark.parametrize(("text", "fen"), AMOUNTS)

@@ -5,6 +5,7 @@ import json
 from click.testing import CliRunner
 
 from scenarios.cli import main
+from scenarios.loader import LIBRARY, load_file
 from scenarios.schema import scenario_schema
 from tests.scenarios.cli.test_run import BAD, GOOD
 
@@ -16,7 +17,37 @@ def run(*arguments):
 def test_well_formed():
     outcome = run("check", "library")
     assert outcome.exit_code == 0
-    assert outcome.output == "29 scenarios with 32 runs: well formed\n"
+    files = sorted(LIBRARY.glob("*.yaml"))
+    runs = sum(len(load_file(file)) for file in files)
+    assert outcome.output == f"{len(files)} scenarios with {runs} runs: well formed\n"
+
+
+VARS = """\
+version: 1
+name: x
+vars: {count: 3}
+fleets: {meters: {count: "${count}"}}
+steps:
+  - {id: s, create_task: {kind: FOTA, target: "1.1", devices: "meters[1-2]"}}
+"""
+
+
+def test_a_variable(tmp_path):
+    file = tmp_path / "x.yaml"
+    file.write_text(VARS)
+    assert run("check", file, "--var", "count=2").exit_code == 0
+    outcome = run("check", file, "--var", "count=1")
+    assert outcome.exit_code == 2
+    assert outcome.stderr == (
+        f"{file}:6:63: steps.s.create_task.devices: meters has 1 devices, so there is no number 2\n"
+    )
+    outcome = run("check", file, "--var", "cuont=1")
+    assert outcome.exit_code == 2
+    assert (
+        outcome.stderr
+        == "ota-sim: --var cuont: no scenario has a variable of that name; did you mean count?\n"
+    )
+    assert run("check", file, "--var", "count").exit_code == 2
 
 
 def test_mistakes(tmp_path):

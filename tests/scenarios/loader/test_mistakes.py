@@ -64,7 +64,7 @@ CHANGED = [
     ]),
     ("    count: 10", "    count: 10\n    colour: red", [
         ("s.yaml:13:5: fleets.meters.colour: no field is named 'colour' here; "
-        "there are count, file, product, f_version, s_version, connect, flow, manufacturer, model"),
+        "there are count, file, product, f_version, s_version, connect, flow, manufacturer, model, device, faults"),
     ]),
     ("create_task:", "create_tusk:", [
         "s.yaml:17:5: steps.E1.create_tusk: no field is named 'create_tusk' here; did you mean create_task?",
@@ -134,13 +134,13 @@ CHANGED = [
         "found '10.555'"),
     ]),
     ("      left: 1", "      left: on", [
-        ("s.yaml:27:13: steps.E2.expect.left: expected a whole number from 0 on, or a mapping with one for each "
-        "variant, found 'on'"),
+        ('s.yaml:27:13: steps.E2.expect.left: expected a count such as 5, or in quotes ">= 3", "<= 2" or "2-5", '
+        "found 'on'"),
     ]),
     ("      left: 1", "      left: -1", ["s.yaml:27:13: steps.E2.expect.left: expected 0 or more, found -1"]),
     ("      left: 1", "      left: [1]", [
-        ("s.yaml:27:13: steps.E2.expect.left: expected a whole number from 0 on, or a mapping with one for each "
-        "variant, found a list"),
+        ('s.yaml:27:13: steps.E2.expect.left: expected a count such as 5, or in quotes ">= 3", "<= 2" or "2-5", '
+        "or a mapping with one for each variant, found a list"),
     ]),
     ("      left: 1", "      outcome: refuesd", [
         ("s.yaml:27:16: steps.E2.expect.outcome: expected one of created, done, refused, or a mapping with one for "
@@ -210,7 +210,7 @@ CHANGED = [
         "s.yaml:27:16: steps.E2.expect.outcome: this step creates no task; done or refused is expected of it",
     ]),
     ("      left: 1", "      cards: 1", [
-        "s.yaml:27:7: steps.E2.expect.cards: cards are counted at a replace_cards step",
+        "s.yaml:27:7: steps.E2.expect.cards: cards are counted at a replace_cards or swap_cards step",
     ]),
     ("    check:\n      of: E1", "    check: {}", []),
     ("    check:\n      of: E1\n    expect:\n      left: 1", "    check: {}", [
@@ -228,7 +228,8 @@ CHANGED = [
         ("s.yaml:23:5: steps.E2: the step has no action; there are create_task, retry_task, cancel_task, "
         "pause_task, resume_task, cancel_jobs, auto_add, set_webhook, inject, clear_injected, fail, "
         "wait_jobs, reconnect, replace_cards, terminate, create_again, move, buy, grant, cancel_licences, top_up, post, "
-        "subscribe, charging_date, advance, advance_to, check"),
+        "subscribe, charging_date, advance, advance_to, check, upload, register, fault, clear_faults, set_devices, "
+        "power_off, power_on, storm, swap_cards, renew_keys, wait_until, parallel"),
     ]),
     ("  buy: 5", "  buy: 11", ["s.yaml:9:8: account.buy: 11 licences cost 11 yuan, top_up is 10 yuan (P11)"]),
     ("  F: {}", "  F: {account: {top_up: 4}}", [
@@ -287,9 +288,9 @@ FILES = [
     (b"", ["s.yaml:1:1: the file is empty; a scenario starts with version: 1"]),
     (b"# nothing\n", ["s.yaml:1:1: the file is empty; a scenario starts with version: 1"]),
     (b"just a text", [("s.yaml:1:1: expected a mapping with version, name, title, covers, needs, seed, clock, wait, strict, "
-                      "policy, account, variants and 4 more, found 'just a text'")]),
+                      "vars, policy, account and 8 more, found 'just a text'")]),
     (b"- a\n", [("s.yaml:1:1: expected a mapping with version, name, title, covers, needs, seed, clock, wait, strict, "
-                "policy, account, variants and 4 more, found a list")]),
+                "vars, policy, account and 8 more, found a list")]),
     (b"a: \xff\xfe", ["s.yaml:1:4: the file is not UTF-8 text here; is it a scenario?"]),
     (b"\x7fELF\x02\x01\x01\x00", ["s.yaml:1:1: the character '\\x7f' has no place in a scenario"]),
     (b"version: 1\x00\n", ["s.yaml:1:11: the character '\\x00' has no place in a scenario"]),

@@ -11,6 +11,9 @@ from scenarios import model
 from scenarios.loader import LIBRARY
 from scenarios.schema import scenario_schema
 
+COUNTED = {"ExpectJobs", "ExpectNotices", "ExpectDeliveries"}
+"""Their fields are the names of states and channels."""
+
 
 def test_it_is_a_json_schema():
     Draft202012Validator.check_schema(scenario_schema())
@@ -29,7 +32,7 @@ def test_an_editor_has_nothing_against_the_library(file):
 
 def test_every_action_and_expectation_is_described():
     defs = scenario_schema()["$defs"]
-    for kind in ("Scenario", "Step", "Expect", "Policy", "Account", "Fleet"):
+    for kind in defs.keys() - COUNTED:
         assert defs[kind]["description"]
         for name, schema in defs[kind]["properties"].items():
             target = defs[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema

@@ -10,8 +10,9 @@ from scenarios import model, terms, units
 from scenarios.loader.document import Document, Entry
 from scenarios.loader.mistakes import Path, listing, nearest
 from scenarios.loader.names import Names
-from scenarios.loader.orders import read_fault, read_share, read_start_versions
+from scenarios.loader.orders import read_fault, read_start_versions
 from scenarios.play import DEFAULT_PRODUCT
+from scenarios.selection import read_share
 
 PACKAGE_MAX_BYTES: Final = 30 * 2**20
 EXPIRES_MIN_MS: Final = 60_000
@@ -28,7 +29,7 @@ _NO_VERSIONS: Final = frozenset({"none", "null"})
 _SPELLED: Final = {"delay_ms": "delay", "cut_at_bytes": "cut_at", "generation": "flow"}
 
 
-def judge_flow(document: Document, names: Names, entry: Entry, action: str, now_ms: int | None) -> None:
+def judge_task_step(document: Document, names: Names, entry: Entry, action: str, now_ms: int | None) -> None:
     """Note every mistake in a step's task, policy, webhook or fault; `now_ms` is the clock's, where it is known."""
     path = (*entry.path, action)
     value: Any = getattr(entry.step, action)
@@ -42,7 +43,9 @@ def judge_flow(document: Document, names: Names, entry: Entry, action: str, now_
         case model.Inject():
             _judge_fault(document, path, value)
         case model.ClearInjected(by=str(by)):
-            names.judge_fault((*path, "by"), by, before=entry.at)
+            names.judge_fault((*path, "by"), by, entry.before, "inject")
+        case model.Upload():
+            _judge_upload(document, path, value)
 
 
 def judge_product(document: Document, path: Path, product: object) -> None:
@@ -54,7 +57,7 @@ def judge_product(document: Document, path: Path, product: object) -> None:
 
 
 def _written(document: Document, entry: Entry, action: str) -> set[str]:
-    raw = document.reading.value["steps"][entry.at][action]
+    raw = document.raw((*entry.path, action))
     return set(raw) if isinstance(raw, dict) else set()
 
 
@@ -79,6 +82,16 @@ def _judge_task(document: Document, path: Path, task: model.CreateTask, now_ms: 
     _judge_versions(document, path, task.start_version, task.start_versions)
     _judge_start(document, path, task, now_ms)
     _judge_spans(document, _spans_of(path, task))
+
+
+def _judge_upload(document: Document, path: Path, upload: model.Upload) -> None:
+    judge_product(document, path if upload.product is UNSET else (*path, "product"), _product(upload.product))
+    _judge_package(document, path, upload.package, upload.start_version, upload.target)
+    _judge_maker(document, path)
+
+
+def _product(name: str | UnsetType) -> str:
+    return DEFAULT_PRODUCT if isinstance(name, UnsetType) else name
 
 
 def _judge_package(
@@ -182,7 +195,7 @@ def _judge_fault(document: Document, path: Path, fault: model.Inject) -> None:
         document.blame((*path, "cut_at"), "a download is cut within its first 2 GiB")
         return
     text = find_mistake(read_fault(fault))
-    if text is not None and not any(at[: len(path)] == path for at in document.bad):
+    if text is not None and not document.has_mistakes_below(path):
         for name, spelled in _SPELLED.items():
             text = text.replace(name, spelled)
         document.blame(path, text)
