@@ -104,6 +104,9 @@ class Operator(Protocol):
     async def replace_card(self, device_id: int, iccid: str, imsi: str) -> api.Device | Refusal:
         """Enter another card (B9)."""
 
+    async def renew_key(self, device_id: int, key: str | None) -> api.Device | Refusal:
+        """Give a device another key; None: the platform makes one up."""
+
     async def versions(self, product_id: str) -> api.VersionDistribution:
         """Show which versions a product's devices have."""
 
@@ -127,8 +130,10 @@ class Operator(Protocol):
     async def set_auto_add(self, package_id: int, policy: api.AutoAdd | None) -> api.Package | Refusal:
         """Set a package's auto-add policy, or take it off (P15)."""
 
-    async def create_task(self, account_id: int, order: api.CreateTask) -> api.Task | Refusal:
-        """Create a task (B11)."""
+    async def create_task(
+        self, account_id: int, order: api.CreateTask, key: str | None = None
+    ) -> api.Task | Refusal:
+        """Create a task (B11); with an idempotency key it is created once, however often it is asked for (P13)."""
 
     async def tasks(self, account_id: int) -> list[api.Task]:
         """List all tasks of an account, newest first."""
@@ -310,6 +315,10 @@ class HttpOperator:
         body = api.ReplaceCard(iccid=iccid, imsi=imsi)
         return await self._call("POST", f"/v1/devices/{device_id}/card", api.Device, body)
 
+    async def renew_key(self, device_id: int, key: str | None) -> api.Device | Refusal:
+        """POST .../key."""
+        return await self._call("POST", f"/v1/devices/{device_id}/key", api.Device, api.RenewKey(key=key))
+
     async def versions(self, product_id: str) -> api.VersionDistribution:
         """GET /v1/products/{id}/versions."""
         path = f"/v1/products/{product_id}/versions"
@@ -343,9 +352,12 @@ class HttpOperator:
         body = api.SetAutoAdd(auto_add=policy)
         return await self._call("PUT", f"/v1/packages/{package_id}/auto-add", api.Package, body)
 
-    async def create_task(self, account_id: int, order: api.CreateTask) -> api.Task | Refusal:
+    async def create_task(
+        self, account_id: int, order: api.CreateTask, key: str | None = None
+    ) -> api.Task | Refusal:
         """POST .../tasks."""
-        return await self._call("POST", f"/v1/accounts/{account_id}/tasks", api.Task, order)
+        path = f"/v1/accounts/{account_id}/tasks"
+        return await self._call("POST", path, api.Task, order, key=key)
 
     async def tasks(self, account_id: int) -> list[api.Task]:
         """GET .../tasks, page by page."""
@@ -451,10 +463,13 @@ class HttpOperator:
         *,
         media: str = "application/json",
         timeout_s: float | None = None,
+        key: str | None = None,
     ) -> S | Refusal:
         """Do one call and read its answer."""
         content = msgspec.json.encode(body) if isinstance(body, Struct) else body
-        headers = {"Content-Type": media} if content is not None else None
+        headers = {"Content-Type": media} if content is not None else {}
+        if key is not None:
+            headers["Idempotency-Key"] = key
         where = f"{method} {self._url}{path}"
         try:
             async with self._session.request(

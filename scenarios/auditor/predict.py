@@ -266,6 +266,11 @@ class Book:
         """Give when devices may begin with a task."""
         return self._tasks[task].starts_ms
 
+    def deadlines(self, task: int) -> set[int]:
+        """Give when open jobs of a task run out of time, unless arrears hold them longer."""
+        known = self._tasks[task]
+        return {known.expires_ms + known.held_ms.get(key, 0) for key in known.open_jobs()}
+
     def version(self, device: Hashable, kind: UpdateKind) -> str | None:
         """The version that the platform knows of a device."""
         return self._device(device).versions[kind]

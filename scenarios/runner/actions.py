@@ -1,6 +1,7 @@
 """Each action, carried out at the platform and on its devices, and what was answered.
 
-Whether that is right is judged elsewhere.
+What takes several actions, or looks at the platform in between, is no single one: `wait_until` and `parallel` are the
+director's. Whether what came of it is right is judged elsewhere.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -9,17 +10,13 @@ from typing import Any, Final
 from platform_stub.protocol import operator as api
 from platform_stub.protocol.operator import RegisterDevice
 from scenarios import play as p
-from scenarios.cards import card_of
 from scenarios.operator import Operator, Refusal
 from scenarios.results import Seen
+from scenarios.runner import actions_devices as devices
 from scenarios.runner import actions_flow as flow
 from scenarios.runner.crew import Coming
-from scenarios.runner.events import Progress
 from scenarios.runner.stage import Stage
 from scenarios.runner.standing import looked_at, refused
-from scenarios.runner.watch import watch
-
-CARDS_S: Final = 60.0
 
 
 async def perform(stage: Stage, step: p.PlayStep, device_ids: Sequence[int]) -> Seen:
@@ -35,39 +32,8 @@ async def _retry_task(stage: Stage, step: p.PlayStep, action: p.RetryTask, _: Se
     return await flow.keep_task(stage, step.id, answer, failed)
 
 
-async def _fail(stage: Stage, _: p.PlayStep, action: p.Fail, device_ids: Sequence[int]) -> Seen:
-    connected = stage.roster.on_air(device_ids)
-    stage.crew.fail(connected, action.step, action.times)
-    return Seen(devices=len(connected))
-
-
 async def _nothing(_: Stage, __: p.PlayStep, ___: object, ____: Sequence[int]) -> Seen:
     return Seen()
-
-
-async def _replace_cards(
-    stage: Stage, step: p.PlayStep, _: p.ReplaceCards, device_ids: Sequence[int]
-) -> Seen:
-    cards = {d: _next_card(stage, d) for d in dict.fromkeys(device_ids)}
-    here = {device_id: cards[device_id] for device_id in stage.roster.over_mqtt(device_ids)}
-    for device_id in cards.keys() - here.keys():  # there is no call that tells the platform: it is entered
-        answer = await stage.operator.replace_card(device_id, *cards[device_id])
-        if isinstance(answer, Refusal):
-            return refused(answer)
-    await watch(
-        stage.crew.replace_cards(here, CARDS_S),
-        lambda: stage.listener(Progress(doing="cards", step=step.id, done=0, total=len(here))),
-    )
-    known = {d.device_id: (d.iccid, d.imsi) for d in await stage.operator.devices(stage.account_id)}
-    return Seen(
-        devices=len(cards), cards=sum(known.get(device_id) == card for device_id, card in cards.items())
-    )
-
-
-def _next_card(stage: Stage, device_id: int) -> tuple[str, str]:
-    member = stage.roster.members[device_id]
-    stage.roster.change(device_id, cards=member.cards + 1)
-    return card_of(stage.play.seed, device_id, member.cards)
 
 
 async def _terminate(stage: Stage, _: p.PlayStep, __: p.Terminate, device_ids: Sequence[int]) -> Seen:
@@ -87,14 +53,8 @@ async def _create_again(
     made: list[Coming] = []
     for product in {stage.roster.members[device_id].product: None for device_id in device_ids}:
         old = [m for d in device_ids if (m := stage.roster.members[d]).product == product]
-        again = [
-            stage.with_card(
-                RegisterDevice(name=member.name, f_version=member.f_version, s_version=member.s_version),
-                len(stage.roster.members) + at,
-            )
-            for at, member in enumerate(old)
-        ]
-        answer = await stage.operator.register(stage.products[product], again)
+        again = [RegisterDevice(name=m.name, f_version=m.f_version, s_version=m.s_version) for m in old]
+        answer = await stage.operator.register(stage.products[product], devices.new_cards(stage, again))
         if isinstance(answer, Refusal):
             return refused(answer)
         members = [m.again(device.device_id) for m, device in zip(old, answer, strict=True)]
@@ -123,9 +83,12 @@ async def _set_charging_date(
 
 
 async def _set_clock(stage: Stage, _: p.PlayStep, action: p.Advance | p.AdvanceTo, __: Sequence[int]) -> Seen:
+    """Move the devices' own time, then the clock: what the new time tells devices, they begin with after it."""
     if isinstance(action, p.Advance):
+        stage.crew.pass_time(action.span_ms)
         answer = await stage.operator.set_clock(stage.account_id, advance_ms=action.span_ms)
     else:
+        stage.crew.pass_time(action.at_ms - stage.now_ms())
         answer = await stage.operator.set_clock(stage.account_id, to_ms=action.at_ms)
     if isinstance(answer, api.Clock):
         stage.follow_clock(answer.now_ms)
@@ -165,9 +128,19 @@ _PERFORMERS: Final[Mapping[type[Any], Performer]] = {
     p.Inject: flow.inject,
     p.ClearInjected: flow.clear_injected,
     p.Reconnect: flow.reconnect,
-    p.Fail: _fail,
+    p.Upload: devices.upload_package,
+    p.Register: devices.register,
+    p.Fail: devices.fail,
+    p.SetFaults: devices.set_faults,
+    p.ClearFaults: devices.clear_faults,
+    p.SetDevices: devices.set_devices,
+    p.PowerOff: devices.power_off,
+    p.PowerOn: devices.power_on,
+    p.Storm: devices.storm,
     p.WaitJobs: _nothing,
-    p.ReplaceCards: _replace_cards,
+    p.ReplaceCards: devices.replace_cards,
+    p.SwapCards: devices.swap_cards,
+    p.RenewKeys: devices.renew_keys,
     p.Terminate: _terminate,
     p.CreateAgain: _create_again,
     p.Move: _move,

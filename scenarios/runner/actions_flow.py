@@ -17,7 +17,7 @@ from scenarios.operator import Refusal
 from scenarios.results import Seen
 from scenarios.runner.crew import Coming
 from scenarios.runner.roster import CannotSelect
-from scenarios.runner.stage import Stage
+from scenarios.runner.stage import Ordered, Stage
 from scenarios.runner.standing import created, jobs_of, refused
 from scenarios.runner.uploads import upload
 from scenarios.strikes import can_strike
@@ -36,10 +36,25 @@ async def create_task(
     if isinstance(package, Refusal):
         return refused(package)
     order = _order(stage, step, action, package.package_id, device_ids)
-    answer = await stage.operator.create_task(stage.account_id, order)
+    if action.key:
+        order = _same_order(stage, action, order, device_ids)
+        answer = await stage.operator.create_task(stage.account_id, order, action.key)
+    else:
+        answer = await stage.operator.create_task(stage.account_id, order)
     if isinstance(answer, api.Task):
         stage.task_packages[step.id] = facts
     return await keep_task(stage, step.id, answer, device_ids)
+
+
+def _same_order(
+    stage: Stage, action: p.CreateTask, order: api.CreateTask, device_ids: Sequence[int]
+) -> api.CreateTask:
+    """Ask for the very same as before when a step says the same under the same key (P13)."""
+    ordered = stage.orders.get(action.key)
+    if ordered is not None and (ordered.action, ordered.device_ids) == (action, tuple(device_ids)):
+        return ordered.order
+    stage.orders.setdefault(action.key, Ordered(action, tuple(device_ids), order))
+    return order
 
 
 def _order(
@@ -71,6 +86,10 @@ async def keep_task(
     """Note a task that was created, and its jobs."""
     if isinstance(answer, Refusal):
         return refused(answer, len(set(device_ids)))
+    first = next((s for s, task_id in stage.tasks.items() if task_id == answer.task_id), None)
+    if first is not None:
+        stage.roster.same[step_id] = first  # a repeated request got the task of the first one (P13)
+        return created(answer)
     stage.tasks[step_id] = answer.task_id
     if answer.scope == "all":
         await stage.learn(step_id)
@@ -121,7 +140,7 @@ async def _after(stage: Stage, step_id: str, answer: api.Task | Refusal) -> Seen
     if isinstance(answer, Refusal):
         return refused(answer)
     with suppress(FleetError):  # what a device is still at, the next wait shows
-        await stage.crew.idle(IDLE_S)
+        await stage.crew.rest(IDLE_S)
     await stage.crew.probe()
     return _shown(answer)
 
@@ -133,9 +152,9 @@ def _shown(task: api.Task) -> Seen:
 async def auto_add(stage: Stage, _: p.PlayStep, action: p.AutoAdd, __: Sequence[int]) -> Seen:
     """Set a package's auto-add policy, or take it off."""
     if action.package_of is not None:
-        if action.package_of not in stage.task_packages:
+        facts = stage.task_packages.get(action.package_of)
+        if facts is None:
             raise CannotSelect(f"step {action.package_of} has created no task")
-        facts = stage.task_packages[action.package_of]
     else:
         assert action.package is not None
         facts = action.package

@@ -22,8 +22,10 @@ def awaited_by(
         found = tasks.all_running(now_ms) if action.of is None else {action.of: tasks.there(action.of)}
         wanted = set(devices)
         return {s: [d for d in ids if not action.devices or d in wanted] for s, ids in found.items()}
+    if isinstance(action, p.WaitUntil | p.Parallel):
+        return {}  # they have waited
     running = {} if step.wait_ms is None else tasks.all_running(now_ms)
-    if isinstance(action, p.Advance | p.AdvanceTo | p.Reconnect):
+    if isinstance(action, p.Advance | p.AdvanceTo | p.Reconnect | p.PowerOn | p.Storm):
         return running  # whoever is under way: time must not run out on them, and who comes back begins again
     begun = {s: set(ids) - set(before.get(s, ())) for s, ids in running.items()}
     return {s: [d for d in running[s] if d in new] for s, new in begun.items() if new}

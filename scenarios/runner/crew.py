@@ -1,14 +1,29 @@
 """The devices of a play that are there: a fleet, whatever its devices speak, and how a run sees and steers it."""
 
+import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
 import msgspec
 from msgspec import structs
 
-from device_sim import Fault, Fleet, FleetError, FleetFailed, FleetSnapshot, Identity, Profile, Target
+from device_sim import (
+    DeviceView,
+    Fault,
+    Fleet,
+    FleetError,
+    FleetFailed,
+    FleetSnapshot,
+    Identity,
+    Profile,
+    Target,
+)
+from device_sim.core.world import World
+from device_sim.recorder import Recorder
 from platform_stub.protocol.operator import Device
 from scenarios.results import FleetFigures
 from scenarios.runner.roster import Member
@@ -22,6 +37,16 @@ POLL_MAX_MS: Final = 2_000
 """How often devices that speak HTTP ask: a play does not wait long for a few, and is not flooded by many."""
 
 
+PRESENT: Final = "present"
+LOOK_S: Final = 0.02
+REST_LOOK_S: Final = 0.05
+NAMED_MAX: Final = 5
+FAIL: Final = ""
+"""Stands for the step in what `fail` arms: it replaces what an earlier one has armed."""
+FLEET: Final = "fleet "
+"""Stands for the step in what a fleet's devices come with; a step's id has no space."""
+
+
 class Coming(NamedTuple):
     """A device that comes: as the platform shows it, and as the play knows it."""
 
@@ -30,15 +55,27 @@ class Coming(NamedTuple):
 
 
 class Crew:
-    """A fleet that need not have any device. `now_ms` is account time, `signing_key` a product's key for who has it."""
+    """A fleet that need not have any device. `now_ms` is account time, `signing_key` a product's key for who has it.
+
+    `recorder` keeps what happens to each device, and, with `wire`, what it sends and gets.
+    """
 
     def __init__(
-        self, target: Target, seed: int, now_ms: Callable[[], int], signing_key: Callable[[Member], str]
+        self,
+        target: Target,
+        seed: int,
+        now_ms: Callable[[], int],
+        signing_key: Callable[[Member], str],
+        *,
+        wire: bool = False,
     ) -> None:
+        self.recorder = Recorder(wire=wire)
         self._target = target
         self._seed = seed
         self._now_ms = now_ms
         self._signing_key = signing_key
+        self._faults: dict[int, dict[str, Fault]] = {}
+        self._known: set[int] = set()
         self._stack = contextlib.AsyncExitStack()
         self._fleet: Fleet | None = None
         self._last: FleetSnapshot | None = None
@@ -58,21 +95,55 @@ class Crew:
 
     async def start(self, devices: Iterable[Coming]) -> None:
         """Let the first devices connect; `ready` waits for them."""
-        identities = [self._identity(coming) for coming in devices]
-        if identities:
-            profile = _profile(len(identities))
-            fleet = Fleet(self._target, identities, seed=self._seed, profile=profile, now_ms=self._now_ms)
-            self._fleet = await self._stack.enter_async_context(fleet)
+        coming = list(devices)
+        if not coming:
+            return
+        fleet = Fleet(
+            self._target,
+            seed=self._seed,
+            profile=_profile(len(coming)),
+            now_ms=self._now_ms,
+            recorder=self.recorder,
+        )
+        self._fleet = await self._stack.enter_async_context(fleet)
+        self._enlist(fleet, coming)
 
     async def ready(self) -> None:
         """Wait until all are present; FleetError names who is not."""
         if self._fleet is not None:
             await self._fleet.ready(CONNECT_S + CONNECT_S_PER_DEVICE * self._fleet.snapshot().devices)
 
+    async def back(self, device_ids: Iterable[int]) -> None:
+        """Wait until these are present, whatever becomes of others; FleetError names who is not."""
+        missing = list(device_ids)
+        deadline = time.monotonic() + CONNECT_S + CONNECT_S_PER_DEVICE * len(missing)
+        while self._fleet is not None:
+            missing = [device_id for device_id in missing if self._fleet.device(device_id).link != PRESENT]
+            if not missing:
+                return
+            await self.probe()
+            if time.monotonic() >= deadline:
+                named = "; ".join(f"device {d} {self.describe(d)}" for d in missing[:NAMED_MAX])
+                raise FleetError(f"{len(missing):,} devices are not there: {named}")
+            await asyncio.sleep(LOOK_S)
+
     async def idle(self, timeout_s: float) -> None:
         """Wait until no device does anything; FleetError names who still does."""
         if self._fleet is not None:
             await self._fleet.idle(timeout_s)
+
+    async def rest(self, timeout_s: float) -> None:
+        """Wait until no device does anything but wait for its own time to pass; FleetError names who still does."""
+        deadline = time.monotonic() + timeout_s
+        while not self.is_at_rest:
+            left_s = deadline - time.monotonic()
+            try:
+                await self.idle(min(max(left_s, 0), REST_LOOK_S))
+            except FleetFailed:
+                raise
+            except FleetError:
+                if left_s <= 0:
+                    raise
 
     async def probe(self) -> None:
         """Raise FleetFailed, or EnvironmentFault, when the fleet as a whole has stopped."""
@@ -85,8 +156,94 @@ class Crew:
 
     def fail(self, device_ids: Iterable[int], step: int, times: int) -> None:
         """Let their next jobs fail."""
+        self.set_fault(device_ids, FAIL, Fault(what="fails", step=step, attempts=times))
+
+    def set_fault(self, device_ids: Iterable[int], step_id: str, fault: Fault) -> None:
+        """Arm a fault of a step, beside those that are armed already."""
+        for device_id in device_ids:
+            self._faults[device_id] = {**self._faults.get(device_id, {}), step_id: fault}
+            self._arm(device_id)
+
+    def clear_faults(self, step_id: str | None, device_ids: Iterable[int] | None) -> int:
+        """Take off the faults of a step, or all, from these devices, or from all; answers how many devices had any."""
+        wanted = list(self._faults) if device_ids is None else list(dict.fromkeys(device_ids))
+        freed = 0
+        for device_id in wanted:
+            armed = self._faults.get(device_id, {})
+            left = {} if step_id is None else {s: each for s, each in armed.items() if s != step_id}
+            if len(left) < len(armed):
+                self._faults[device_id] = left
+                self._arm(device_id)
+                freed += 1
+        return freed
+
+    def _arm(self, device_id: int) -> None:
+        if self._fleet is not None and device_id in self._known:
+            self._fleet.set_faults([device_id], tuple(self._faults[device_id].values()))
+
+    def set_world(
+        self,
+        device_ids: Iterable[int],
+        *,
+        battery: float | None = None,
+        signal: float | None = None,
+        storage_bytes: int | None = None,
+        mcu_storage_bytes: int | None = None,
+    ) -> None:
+        """Change the world of devices; None is left as it is."""
         if self._fleet is not None and (wanted := list(device_ids)):
-            self._fleet.set_fault(wanted, Fault(what="fails", step=step, attempts=times))
+            self._fleet.set_world(
+                wanted,
+                battery=battery,
+                signal=signal,
+                storage_bytes=storage_bytes,
+                mcu_storage_bytes=mcu_storage_bytes,
+            )
+
+    def power_off(self, device_ids: Iterable[int], for_ms: int | None) -> None:
+        """Take the power from devices."""
+        if self._fleet is not None and (wanted := list(device_ids)):
+            self._fleet.power_off(wanted, for_ms)
+
+    def power_on(self, device_ids: Iterable[int]) -> None:
+        """Give devices their power back."""
+        if self._fleet is not None and (wanted := list(device_ids)):
+            self._fleet.power_on(wanted)
+
+    def storm(self, device_ids: Iterable[int]) -> None:
+        """Cut the connections of devices; they come back at once."""
+        if self._fleet is not None and (wanted := list(device_ids)):
+            self._fleet.storm(wanted)
+
+    def renew_keys(self, keys: Mapping[int, str]) -> None:
+        """Let devices sign with other keys from their next login, or call, on."""
+        if self._fleet is not None and keys:
+            self._fleet.renew_keys(keys)
+
+    def pass_time(self, by_ms: int) -> None:
+        """Let the devices' own time go on."""
+        if self._fleet is not None and by_ms > 0:
+            self._fleet.pass_time(by_ms)
+
+    def rest_ms(self) -> int | None:
+        """Give how long it is until the next device that rests goes on; None: none rests."""
+        return None if self._fleet is None else self._fleet.rest_ms()
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether no device does anything but wait for its own time to pass."""
+        return self._fleet is None or self._fleet.busy <= self._fleet.resting
+
+    @property
+    def poll_ms(self) -> int:
+        """How often a device that speaks HTTP asks."""
+        return POLL_MIN_MS if self._fleet is None else self._fleet.profile.poll_ms
+
+    def view(self, device_id: int) -> DeviceView | None:
+        """Show a device as it knows itself; None: it is not there."""
+        if self._fleet is None or device_id not in self._known:
+            return None
+        return self._fleet.device(device_id)
 
     async def replace_cards(self, cards: Mapping[int, tuple[str, str]], timeout_s: float) -> None:
         """Put new cards in; the devices tell the platform."""
@@ -99,12 +256,13 @@ class Crew:
         if self._fleet is None:
             await self.start(devices)
         elif devices:
-            self._fleet.add(self._identity(coming) for coming in devices)
-        await self.ready()
+            self._enlist(self._fleet, devices)
+        await self.back(coming.device.device_id for coming in devices)
 
     async def remove(self, device_ids: Iterable[int]) -> None:
-        """Let devices go."""
+        """Let devices go. One that comes back under the same ID brings its faults along."""
         if self._fleet is not None and (leaving := list(device_ids)):
+            self._known -= set(leaving)
             await self._fleet.remove(leaving)
 
     def snapshot(self) -> FleetSnapshot | None:
@@ -124,17 +282,46 @@ class Crew:
         return 0 if snapshot is None else snapshot.jobs_succeeded + snapshot.jobs_failed + snapshot.jobs_ended
 
     def describe(self, device_id: int) -> str:
-        """Say what a device is at, for who asks why it is stuck."""
-        if self._fleet is None or device_id not in self._fleet.device_ids:
+        """Say what a device is at and why, for who asks why it is stuck."""
+        if self._fleet is None or device_id not in self._known:
             return "not connected"
-        view = self._fleet.device(device_id)
-        trouble = f", {view.last_error}" if view.last_error else ""
-        return f"{view.link}, {view.stage}{trouble}"
+        return self._fleet.why(device_id)
+
+    def is_still(self, device_id: int) -> bool:
+        """Whether a device does nothing that ends without its own time going on: it rests, or is not busy at all."""
+        view = self.view(device_id)
+        return view is None or view.is_resting or not view.is_busy
+
+    def is_resting(self, device_id: int) -> bool:
+        """Whether a device waits for its own time to go on."""
+        view = self.view(device_id)
+        return view is not None and view.is_resting
+
+    @property
+    def fleet(self) -> Fleet | None:
+        """The fleet itself, for who wants more of it; None without devices."""
+        return self._fleet
 
     def figures(self) -> FleetFigures | None:
         """Sum up what the devices did."""
         snapshot = self.snapshot()
         return None if snapshot is None else msgspec.convert(snapshot, FleetFigures, from_attributes=True)
+
+    def _enlist(self, fleet: Fleet, devices: Sequence[Coming]) -> None:
+        """Let devices come, those of one world together; their faults are armed before anything reaches them."""
+        by_world: dict[World, list[Coming]] = {}
+        for coming in devices:
+            by_world.setdefault(coming.member.world, []).append(coming)
+        for world, group in by_world.items():
+            profile = None if world == fleet.profile.world else replace(fleet.profile, world=world)
+            fleet.add(map(self._identity, group), profile=profile)
+        self._known |= {coming.device.device_id for coming in devices}
+        for coming in devices:
+            device_id, faults = coming.device.device_id, coming.member.faults
+            if faults and device_id not in self._faults:
+                self._faults[device_id] = {f"{FLEET}{at}": fault for at, fault in enumerate(faults)}
+            if self._faults.get(device_id):
+                self._arm(device_id)
 
     def _identity(self, coming: Coming) -> Identity:
         """Make a device of what the platform knows of it, and of what it does not."""

@@ -5,9 +5,9 @@ from typing import Literal
 
 from msgspec import Struct
 
-from scenarios.results import PlayResult, StepResult
+from scenarios.results import PlayResult, Sample, StepResult
 
-Doing = Literal["connecting", "jobs", "cards"]
+Doing = Literal["connecting", "jobs", "cards", "waiting"]
 
 
 class PlayStarted(Struct, frozen=True, kw_only=True, tag="play_started"):
@@ -18,7 +18,7 @@ class PlayStarted(Struct, frozen=True, kw_only=True, tag="play_started"):
 
 
 class Progress(Struct, frozen=True, kw_only=True, tag="progress"):
-    """Something takes its time: so many of so many."""
+    """Something takes its time: so many of so many. A total of 0: nobody knows how much it is."""
 
     doing: Doing
     step: str
@@ -26,10 +26,17 @@ class Progress(Struct, frozen=True, kw_only=True, tag="progress"):
     total: int
 
 
+class Sampled(Struct, frozen=True, kw_only=True, tag="sampled"):
+    """How the account and the jobs stand; told a few times a second while something changes."""
+
+    sample: Sample
+
+
 class StepEnded(Struct, frozen=True, kw_only=True, tag="step_ended"):
-    """A step is over."""
+    """A step is over, or one of what is done after the last one."""
 
     result: StepResult
+    is_teardown: bool = False
 
 
 class PlayEnded(Struct, frozen=True, kw_only=True, tag="play_ended"):
@@ -38,5 +45,5 @@ class PlayEnded(Struct, frozen=True, kw_only=True, tag="play_ended"):
     result: PlayResult
 
 
-Event = PlayStarted | Progress | StepEnded | PlayEnded
+Event = PlayStarted | Progress | Sampled | StepEnded | PlayEnded
 Listener = Callable[[Event], None]

@@ -5,12 +5,14 @@ It answers selections. It learns from whoever carries a play out: the real platf
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import Any, Self
 
+from device_sim.core.faults import Fault
+from device_sim.core.world import STURDY, Level, World
 from platform_stub.protocol.errors import OtaSimError
 from platform_stub.protocol.operator import Device, RegisterDevice
-from scenarios.play import Devices, FleetStart, Flow, PackageFacts
-from scenarios.selection import Outcome, Selection
+from scenarios.play import Devices, FleetStart, Flow, PackageFacts, SetDevices
+from scenarios.selection import Outcome, Selection, SelectionFault, draw_key, drawn
 
 _STATES: Mapping[Outcome, frozenset[str]] = {
     "failed": frozenset({"failed"}),
@@ -43,6 +45,8 @@ class Member:
     has_product_key: bool = False
     cards: int = 1
     terminated: bool = False
+    world: World = STURDY
+    faults: tuple[Fault, ...] = ()  # that it came with
 
     @classmethod
     def of_fleet(cls, fleet: FleetStart, device_id: int, device: Device | RegisterDevice) -> Self:
@@ -59,6 +63,8 @@ class Member:
             manufacturer=habits.manufacturer,
             model=habits.model,
             has_product_key=habits.has_product_key,
+            world=fleet.world,
+            faults=fleet.faults,
         )
 
     def again(self, device_id: int) -> Self:
@@ -68,7 +74,11 @@ class Member:
 
 @dataclass(slots=True)
 class Roster:
-    """All devices of a play. By step, `states` has the state of each device's job, `packages` its task's package."""
+    """All devices of a play. By step, `states` has the state of each device's job, `packages` its task's package.
+
+    `off` are devices without power, and when they have it again; `locked` are those that don't know their new key;
+    `same` leads from steps that got another step's task. `seed` is what devices are drawn by.
+    """
 
     groups: Mapping[str, Devices]
     members: dict[int, Member] = field(default_factory=dict)
@@ -76,6 +86,44 @@ class Roster:
     licensed: dict[int, str] = field(default_factory=dict)
     states: dict[str, dict[int, str]] = field(default_factory=dict)
     packages: dict[str, PackageFacts] = field(default_factory=dict)
+    off: dict[int, int | None] = field(default_factory=dict)
+    locked: set[int] = field(default_factory=set)
+    same: dict[str, str] = field(default_factory=dict)
+    seed: int = 0
+
+    def set_world(self, device_ids: Iterable[int], action: SetDevices) -> None:
+        """Note what has become of the world of devices; what is not said stays as it is."""
+        changes: dict[str, Any] = {}
+        for name in ("storage_bytes", "mcu_storage_bytes"):
+            if (size := getattr(action, name)) is not None:
+                changes[name] = size
+        for name in ("battery", "signal"):
+            if (level := getattr(action, name)) is not None:
+                changes[name] = Level(start=level)
+        for device_id in device_ids:
+            self.change(device_id, world=replace(self.members[device_id].world, **changes))
+
+    def task_of(self, step_id: str) -> str:
+        """Name the step that made the task that a step got: another one when its request was a repeated one (P13)."""
+        return self.same.get(step_id, step_id)
+
+    def switch_off(self, device_ids: Iterable[int], back_ms: int | None) -> None:
+        """Note devices without power; at `back_ms` of the account's clock they have it again."""
+        self.off |= dict.fromkeys(device_ids, back_ms)
+
+    def switch_on(self, device_ids: Iterable[int]) -> list[int]:
+        """Note devices that have power; answers those that had none."""
+        return [device_id for device_id in device_ids if self.off.pop(device_id, -1) != -1]
+
+    def lock(self, device_ids: Iterable[int], *, is_locked: bool) -> None:
+        """Note devices that can't come in any more, or can again. Who signs with its product's key always can."""
+        own = {d for d in device_ids if not self.members[d].has_product_key}
+        self.locked = self.locked | own if is_locked else self.locked - own
+
+    def wake(self, now_ms: int) -> list[int]:
+        """Note devices that have their power back by now, and give them."""
+        back = [d for d, back_ms in self.off.items() if back_ms is not None and back_ms <= now_ms]
+        return self.switch_on(back)
 
     def enlist(self, group: str, members: Iterable[Member]) -> None:
         """Add devices, in their order, as a fleet or a group."""
@@ -89,7 +137,11 @@ class Roster:
         self.members[device_id] = replace(self.members[device_id], **changes)  # type: ignore[arg-type]
 
     def on_air(self, device_ids: Iterable[int]) -> list[int]:
-        """Give those of them that live and are there, each once."""
+        """Give those of them that live, are there, have power and are let in, each once."""
+        return [d for d in self.in_fleet(device_ids) if d not in self.off and d not in self.locked]
+
+    def in_fleet(self, device_ids: Iterable[int]) -> list[int]:
+        """Give those of them that live and are there, with or without power, each once."""
         members = self.members
         return [d for d in dict.fromkeys(device_ids) if members[d].connect and not members[d].terminated]
 
@@ -129,11 +181,17 @@ class Roster:
                     chosen = (
                         chosen[: narrowing.count] if narrowing.kind == "first" else chosen[-narrowing.count :]
                     )
-        return chosen
+                case "some" | "share":
+                    try:
+                        chosen = drawn(chosen, narrowing, draw_key(self.seed, selection))
+                    except SelectionFault as exc:
+                        raise CannotSelect(f"{selection.text!r}: {exc}") from exc
+        out = set(self.select(selection.but)) if selection.but else ()
+        return [d for d in chosen if d not in out] if out else chosen
 
     def _base(self, selection: Selection) -> list[int]:
         if selection.outcome is not None:
-            states = self.states.get(selection.base)
+            states = self.states.get(self.task_of(selection.base))
             if states is None:
                 raise CannotSelect(f"{selection.text!r}: step {selection.base} has created no task")
             if selection.outcome == "devices":

@@ -1,4 +1,4 @@
-"""One play from nothing to its verdict: stub, devices, steps, audit.
+"""One play from nothing to its verdict: platform, devices, steps, audit, and what is kept of it.
 
 Whatever ends it early, what was done until then is in the result.
 """
@@ -6,106 +6,254 @@ Whatever ends it early, what was done until then is in the result.
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 from msgspec import structs
 
+from device_sim.recorder import Recorder
 from platform_stub.protocol.errors import OtaSimError
-from platform_stub.server import Stub
+from platform_stub.protocol.operator import JournalEntry
 from scenarios.auditor import audit_database
 from scenarios.auditor.findings import AuditReport
-from scenarios.brokers import unmet
-from scenarios.operator import HttpOperator
+from scenarios.capabilities import with_target
+from scenarios.ground import Ground, lacking, open_ground
+from scenarios.keeping import keep_evidence
+from scenarios.operator import OperatorFault
 from scenarios.play import Play
-from scenarios.results import AuditResult, PlayResult, PlayVerdict, StepResult, result_of
+from scenarios.report.evidence import concerned
+from scenarios.results import AuditResult, DeviceStory, PlayResult, PlayVerdict, StepResult, Story, result_of
 from scenarios.runner.crew import Crew
 from scenarios.runner.director import Director
-from scenarios.runner.events import Listener, PlayEnded, PlayStarted
+from scenarios.runner.events import Event, Listener, PlayEnded, PlayStarted, StepEnded
 from scenarios.runner.options import RunOptions
 from scenarios.runner.paper import Paper
+from scenarios.runner.sampler import Sampler
 from scenarios.runner.stage import Stage
+from scenarios.runner.stories import stories
+from scenarios.running import Holding
+
+KEEP_S = 5.0
+"""How long the journal of a play that did not pass is waited for."""
 
 
-async def run_play(play: Play, options: RunOptions, listener: Listener) -> PlayResult:
-    """Run one play. It never raises what stands in its way: that is in the result, and Ctrl-C too."""
-    began, started_ms = time.monotonic(), time.time_ns() // 1_000_000
+OnHeld = Callable[[Holding], None]
+Drive = Callable[[Ground, Stage, Crew, Director], Awaitable[str]]
+"""Who has the director play, where its steps are not all known before; answers what it found wrong beside them."""
+
+
+async def run_play(
+    play: Play,
+    options: RunOptions,
+    listener: Listener,
+    on_held: OnHeld | None = None,
+    drive: Drive | None = None,
+) -> PlayResult:
+    """Run one play. It never raises what stands in its way: that is in the result, and Ctrl-C too.
+
+    With `options.until` the play stops after that step, and `on_held` is told; all stays up until this is cancelled.
+    """
     listener(PlayStarted(devices=play.device_count, steps=len(play.steps)))
-    run = _Run(play, options, listener)
+    run = _Run(play, options, listener, on_held, drive)
     try:
         result = await run.go()
     except asyncio.CancelledError:
-        result = run.result("stopped", reason="stopped before its end", exit_code=130)
+        result = run.held or run.result("stopped", reason="stopped before its end", exit_code=130)
     except OtaSimError as exc:
         result = run.result("broken", reason=str(exc), exit_code=exc.exit_code)
-    result = structs.replace(result, started_ms=started_ms, seconds=time.monotonic() - began)
-    listener(PlayEnded(result=result))
+    if run.held is None:
+        result = run.end(result)
     return result
 
 
 class _Run:
-    def __init__(self, play: Play, options: RunOptions, listener: Listener) -> None:
+    def __init__(
+        self,
+        play: Play,
+        options: RunOptions,
+        listener: Listener,
+        on_held: OnHeld | None,
+        drive: Drive | None,
+    ) -> None:
         self.play = play
+        self.held: PlayResult | None = None
+        self._began = time.monotonic()
+        self._started_ms = time.time_ns() // 1_000_000
         self._options = options
         self._listener = listener
+        self._on_held = on_held
+        self._drive = drive
+        self._found = ""
+        self._ground: Ground | None = None
+        self._stage: Stage | None = None
         self._director: Director | None = None
         self._crew: Crew | None = None
+        self._sampler: Sampler | None = None
+        self._devices: tuple[DeviceStory, ...] = ()
+        self._journal: list[JournalEntry] = []
 
     async def go(self) -> PlayResult:
         """Play it, then audit what it left."""
-        lacking = unmet(self._options.broker, self.play.needs)
-        if lacking:
-            reason = f"the {self._options.broker} broker can't give {', '.join(lacking)}"
-            return self.result("skipped", reason=reason)
-        stub = Stub(data=self._folder(), broker=self._options.broker, strict=self.play.strict)  # type: ignore[arg-type]
-        async with stub:
-            await self._play(stub)
-            audit = await _audit(stub.database)
-        passed = audit.ok and not any(step.verdict == "failed" for step in self._results())
-        verdict: PlayVerdict = "passed" if passed else "failed"
-        return structs.replace(self.result(verdict, exit_code=0 if passed else 1), audit=audit)
+        if why := lacking(self.play, self._options):
+            return self.result("skipped", reason=why)
+        async with open_ground(self.play, self._options) as ground:
+            self._ground = ground
+            try:
+                async with self._hands(ground) as (stage, crew):
+                    await self._play(ground, stage, crew)
+                    if self._options.until is not None:
+                        await self._hold(ground, stage, crew)
+                result = await self._judged(ground)
+            except BaseException:
+                await self._keep_journal()
+                raise
+            if result.exit_code:
+                await self._keep_journal()
+            return result
 
-    async def _play(self, stub: Stub) -> None:
-        async with self._hands(stub) as (stage, crew):
-            await stage.set_up(crew)
-            paper = Paper(self.play)
-            members = stage.roster.members
-            paper.set_up({name: [members[d] for d in ids] for name, ids in stage.roster.listed.items()})
-            director = Director(
-                stage, paper, self._listener, only=self._options.only, fail_fast=self._options.fail_fast
-            )
-            self._director = director
-            await director.play()
+    async def _play(self, ground: Ground, stage: Stage, crew: Crew) -> None:
+        await stage.set_up(crew)
+        paper = Paper(self.play)
+        members = stage.roster.members
+        paper.set_up({name: [members[d] for d in ids] for name, ids in stage.roster.listed.items()})
+        self._director = Director(
+            stage,
+            paper,
+            self._hear,
+            only=self._options.only,
+            fail_fast=self._options.fail_fast,
+            predicts=ground.predicts,
+        )
+        self._director.began = self._began
+        if self._drive is None:
+            await self._director.play()
+        else:
+            self._found = await self._drive(ground, stage, crew, self._director)
+
+    async def _judged(self, ground: Ground) -> PlayResult:
+        """Audit what the play left, as far as that can be seen, and give its verdict."""
+        audit = None if ground.database is None else await _audit(ground.database)
+        results = [*self._results(), *self._teardown()]
+        is_good = (audit is None or audit.ok) and not any(step.verdict == "failed" for step in results)
+        passed = is_good and not self._found
+        verdict: PlayVerdict = "passed" if passed else "failed"
+        result = self.result(verdict, reason=self._found, exit_code=0 if passed else 1)
+        return structs.replace(result, audit=audit)
 
     @contextlib.asynccontextmanager
-    async def _hands(self, stub: Stub) -> AsyncIterator[tuple[Stage, Crew]]:
-        async with HttpOperator(stub.http_url) as operator:
-            stage = Stage(self.play, operator, self._listener)
-            async with stage, Crew(stub, self.play.seed, stage.now_ms, stage.signing_key) as crew:
-                self._crew = crew
+    async def _hands(self, ground: Ground) -> AsyncIterator[tuple[Stage, Crew]]:
+        """Let the play have its stage and its devices; when it is over, see how they stand before they leave."""
+        stage = self._stage = Stage(self._cut(), ground.operator, self._listener)
+        sampler = self._sampler = Sampler(stage, self._listener, self._began)
+        async with stage, Crew(ground.devices, self.play.seed, stage.now_ms, stage.signing_key) as crew:
+            crew.recorder = Recorder(wire=self._options.evidence is not None, now_ms=self._since_ms)
+            self._crew = crew
+            sampling = asyncio.create_task(sampler.run(), name=f"samples of {self.play.name}")
+            try:
                 yield stage, crew
+            finally:
+                sampling.cancel()
+                self._tell(stage, crew)
 
-    def _folder(self) -> Path | None:
-        if self._options.data is None:
-            return None
-        return Path(self._options.data) / self.play.name.replace(" ", "-")
+    def _since_ms(self) -> int:
+        return round((time.monotonic() - self._began) * 1_000)
+
+    def _cut(self) -> Play:
+        """Give the play as far as it is to be played: with `until`, nothing after that step."""
+        until = self._options.until
+        if until is None:
+            return self.play
+        at = [step.id for step in self.play.steps].index(until)
+        return structs.replace(self.play, steps=self.play.steps[: at + 1], teardown=())
+
+    async def _hold(self, ground: Ground, stage: Stage, crew: Crew) -> None:
+        """Say what the play came to, and leave everything up until the run is stopped."""
+        self._tell(stage, crew)
+        result = await self._judged(ground)
+        if result.exit_code:
+            await self._keep_journal()
+        self.held = self.end(result)
+        if self._on_held is not None:
+            database = None if ground.database is None else str(ground.database)
+            self._on_held(
+                Holding(
+                    result=self.held,
+                    http=ground.http,
+                    mqtt=ground.mqtt,
+                    account_id=stage.account_id,
+                    database=database,
+                )
+            )
+        await asyncio.Event().wait()
+
+    def _tell(self, stage: Stage, crew: Crew) -> None:
+        """See how the devices stand, while they are there."""
+        if self._options.story:
+            self._devices = stories(stage.roster, crew)
+
+    async def _keep_journal(self) -> None:
+        """Read the journal for the evidence; a platform that does not answer now has none to show."""
+        stage = self._stage
+        if self._options.evidence is None or stage is None or not stage.account_id or self._journal:
+            return
+        with contextlib.suppress(OperatorFault, TimeoutError):
+            async with asyncio.timeout(KEEP_S):
+                self._journal = await stage.operator.journal(stage.account_id, 0)
+
+    def _hear(self, event: Event) -> None:
+        """Pass on what the director tells, and take a sample at the end of each step."""
+        if isinstance(event, StepEnded) and self._sampler is not None:
+            self._sampler.step_ended(event.result)
+        self._listener(event)
 
     def _results(self) -> list[StepResult]:
         return [] if self._director is None else self._director.results
 
+    def _teardown(self) -> list[StepResult]:
+        return [] if self._director is None else self._director.teardown
+
     def result(self, verdict: PlayVerdict, *, reason: str = "", exit_code: int = 0) -> PlayResult:
         """Make the result of what was done so far."""
+        result = result_of(
+            self.play,
+            self._options.broker,
+            verdict,
+            reason=reason,
+            exit_code=exit_code,
+            done=self._results(),
+        )
         return structs.replace(
-            result_of(
-                self.play,
-                self._options.broker,
-                verdict,
-                reason=reason,
-                exit_code=exit_code,
-                done=self._results(),
-            ),
+            with_target(result, self._options.target),
+            teardown=tuple(self._teardown()),
             fleet=None if self._crew is None else self._crew.figures(),
             fee_fen=0 if self._director is None else self._director.fee_fen,
+        )
+
+    def end(self, result: PlayResult) -> PlayResult:
+        """Complete a result by how long it took and what was kept, write the evidence, and tell."""
+        samples = () if self._sampler is None else tuple(self._sampler.samples)
+        result = structs.replace(
+            result,
+            started_ms=self._started_ms,
+            seconds=time.monotonic() - self._began,
+            story=Story(samples=samples, devices=self._devices),
+        )
+        result = self._with_evidence(result)
+        self._listener(PlayEnded(result=result))
+        return result
+
+    def _with_evidence(self, result: PlayResult) -> PlayResult:
+        if self._options.evidence is None:
+            return result
+        recorder = None if self._crew is None else self._crew.recorder
+        return keep_evidence(
+            Path(self._options.evidence),
+            result,
+            wire=()
+            if recorder is None
+            else ((d, each) for d in concerned(result) for each in recorder.wire(d)),
+            journal=self._journal,
+            log=() if self._ground is None else self._ground.log,
         )
 
 

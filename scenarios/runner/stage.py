@@ -3,12 +3,14 @@
 What is done with it is in `scenarios.runner.actions`, waiting for its jobs in `scenarios.runner.waiting`.
 """
 
+import asyncio
 import contextlib
 import itertools
 import time
+from collections import Counter
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Final, NamedTuple, Self, TypeVar
 
 from msgspec import structs
 
@@ -35,17 +37,28 @@ AUTO_ADDED: Final = "auto-add: "
 """How the platform names the tasks that auto-add policies create (P15); a step's id can't begin so."""
 
 
+class Ordered(NamedTuple):
+    """What was asked for under an idempotency key."""
+
+    action: p.CreateTask
+    device_ids: tuple[int, ...]
+    order: api.CreateTask
+
+
 class SetUpFault(OtaSimError):
     """The account could not be brought to where the first step starts from."""
 
 
 class Stage:
-    """The world of one play. `now_ms` is the account's clock, followed from the platform's answers."""
+    """The world of one play. `now_ms` is the account's clock, followed from the platform's answers.
+
+    `journal` counts the journal's entries by their kind; `cards` are those that steps have put in.
+    """
 
     def __init__(self, play: p.Play, operator: Operator, listener: Listener) -> None:
         self.play = play
         self.operator = operator
-        self.roster = Roster(play.groups)
+        self.roster = Roster(play.groups, seed=play.seed)
         self.account_id = 0
         self.crew: Crew
         self.tasks: dict[str, int] = {}
@@ -55,11 +68,17 @@ class Stage:
         self.receiver: Receiver | None = None
         self.auto_added: dict[int, TakenIn] = {}
         self.listener = listener
+        self.orders: dict[str, Ordered] = {}
+        self.journal: Counter[str] = Counter()
+        self.cards: dict[int, tuple[str, str]] = {}
         self._offset_ms = 0
         self._journal_at = 0
+        self._journal_before: Counter[str] = Counter()
+        self.mark = 0
         self.products: dict[str, str] = {}
         self._product_keys: dict[str, str] = {}
         self.packages: dict[p.PackageFacts, api.Package] = {}
+        self.uploading = asyncio.Lock()
         self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -104,7 +123,11 @@ class Stage:
             made = _sure("make a product", answer)
             self.products[product.name] = made.product_id
             self._product_keys[product.name] = made.access_key
-        connecting = [device for fleet in self.play.fleets for device in await self._register(fleet)]
+        connecting = [
+            device
+            for fleet in self.play.fleets
+            for device in _sure("register devices", await self.register(fleet))
+        ]
         await self.crew.start(connecting)
         await watch(
             self.crew.ready(),
@@ -125,11 +148,21 @@ class Stage:
         """Ask how the account stands, and who has become licensed."""
         for entry in await self.operator.journal(self.account_id, self._journal_at):
             self._journal_at = entry.seq
+            self.journal[entry.kind] += 1
             if entry.kind == "bound" and entry.device_id is not None and entry.source is not None:
                 self.roster.licensed[entry.device_id] = entry.source
         account = await self.operator.account(self.account_id)
         self.follow_clock(account.now_ms)
         return standing_of(account)
+
+    def mark_step(self) -> None:
+        """Begin to count the journal's entries and the devices' messages anew: a step begins."""
+        self._journal_before = self.journal.copy()
+        self.mark = self.crew.recorder.mark()
+
+    def entered(self) -> dict[str, int]:
+        """Count the journal's entries since the step began by their kind, as far as they were read."""
+        return dict(self.journal - self._journal_before)
 
     async def learn(self, step_id: str) -> None:
         """Learn where each job of a step's task stands."""
@@ -172,13 +205,15 @@ class Stage:
         product = members[device_ids[0]].product if device_ids else self.play.products[0].name
         return structs.replace(facts, product=product)
 
-    async def _register(self, fleet: p.FleetStart) -> list[Coming]:
+    async def register(self, fleet: p.FleetStart) -> list[Coming] | Refusal:
         """Register a fleet, a page at a time; answers the devices that connect."""
         numbers = itertools.count(len(self.roster.members))
         waiting = (self.with_card(device, next(numbers)) for device in p.devices_of(fleet))
         connecting: list[Coming] = []
         while page := list(itertools.islice(waiting, PAGE)):
-            made = _sure("register devices", await self.operator.register(self.products[fleet.product], page))
+            made = await self.operator.register(self.products[fleet.product], page)
+            if isinstance(made, Refusal):
+                return made
             members = [Member.of_fleet(fleet, device.device_id, device) for device in made]
             self.roster.enlist(fleet.name, members)
             connecting += map(Coming, made, members) if fleet.connect else ()

@@ -12,7 +12,15 @@ _NAME_MAX: Final = 20
 
 
 async def upload(stage: Stage, facts: PackageFacts, *, skip: bool) -> api.Package | Refusal:
-    """Give the package that these facts describe; `facts` name its product. `skip`: skip its verification."""
+    """Give the package that these facts describe; `facts` name its product. `skip`: skip its verification.
+
+    One at a time: steps that are done at once share a package too.
+    """
+    async with stage.uploading:
+        return await _upload(stage, facts, skip=skip)
+
+
+async def _upload(stage: Stage, facts: PackageFacts, *, skip: bool) -> api.Package | Refusal:
     package = stage.packages.get(facts)
     if package is None:
         added = await _add(stage, facts)

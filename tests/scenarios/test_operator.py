@@ -48,6 +48,26 @@ async def test_a_packages_name_arrives_as_it_is(name):
         assert package.name == name
 
 
+async def test_a_repeated_request_and_a_renewed_key():
+    """P13, B7."""
+    async with Stub() as stub, HttpOperator(stub.http_url) as operator:
+        account = await operator.open_account("a", Policy(), None)
+        await operator.subscribe(account.account_id)
+        await operator.create_product(account.account_id, "p", "abc")
+        (device,) = await operator.register("abc", [RegisterDevice(name="d")])
+        package = await operator.add_package("abc", "FOTA", "name", "2.0", b"content")
+        await operator.skip_verification(package.package_id)
+        order = CreateTask(package_id=package.package_id, device_ids=[device.device_id])
+        first = await operator.create_task(account.account_id, order, "key")
+        assert await operator.create_task(account.account_id, order, "key") == first
+        other = structs.replace(order, name="another")
+        refusal = await operator.create_task(account.account_id, other, "key")
+        assert refusal.code is ErrorCode.IDEMPOTENCY_CONFLICT
+        renewed = await operator.renew_key(device.device_id, "bmV3IGtleQ==")
+        assert (renewed.device_id, renewed.key) == (device.device_id, "bmV3IGtleQ==")
+        assert (await operator.renew_key(device.device_id, None)).key not in {device.key, renewed.key}
+
+
 async def test_refusals_are_answers():
     async with Stub() as stub, HttpOperator(stub.http_url) as operator:
         account = await operator.open_account("a", Policy(), None)

@@ -523,3 +523,16 @@ def test_a_caller_who_misuses_the_book_is_told(misuse):
 
 def test_a_prediction_without_a_count_is_all_zero():
     assert Prediction(reason=ErrorCode.ARREARS).missing == 0
+
+
+def test_open_jobs_have_a_deadline_that_arrears_put_off():
+    """P10: while an account is in arrears, expiry stands still for its pending jobs."""
+    book = a_book(bought=2, devices=2)
+    task = book.create_task("a", [1, 2], FOTA, AFTER, terms=Terms(expires_after_ms=1_000)).task
+    assert book.deadlines(task) == {AFTER + 1_000}
+    book.post("a", -500, AFTER + 100)
+    book.post("a", 500, AFTER + 400)
+    assert book.deadlines(task) == {AFTER + 1_300}
+    book.cancel_job(task, 1)
+    book.job_succeeded(2, FOTA, AFTER + 500)
+    assert book.deadlines(task) == set()

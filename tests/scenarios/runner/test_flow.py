@@ -228,7 +228,7 @@ def test_a_plan_with_injected_faults_says_all_but_how_jobs_end():
     }
     untold, lost = (
         "not predicted: the jobs of ",
-        "not predicted: it follows from how devices fared under an injected fault",
+        "not predicted: it follows from how devices fared under a fault",
     )
     assert {each.step.id: each.remark for each in planned if each.remark} == {
         "a": f"{untold}a", "again": f"{untold}again", "look": f"{untold}again", "same": lost, "beyond": lost,

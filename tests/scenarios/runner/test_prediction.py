@@ -36,6 +36,10 @@ TERMS = st.sampled_from([
     "start_in: 5 min", "start_in: 1h, expires: 2h", "expires: 1 min", "expires: 40d", "start_versions: '1.0'",
     "start_versions: [never, '2']", "from: '1.1'", "notification: webhook",
 ])  # fmt: skip
+FAULTS = st.sampled_from([
+    "fails, step: 206", "cut, at: 1 KiB", "double_reports, times: 3", "boot_fails", "wrong_version, version: '7'",
+    "late_reports, for: 100 ms", "slow, rate: 8 KiB", "reorder_reports", "clock_skew, by: -30s",
+])  # fmt: skip
 ACTIONS = st.one_of(
     st.builds("create_task: {{kind: {}, target: '{}', devices: {}, verification: {}}}".format, KINDS, TARGETS, DEVICES, CHECKS),
     st.builds("create_task: {{kind: {}, target: '{}', devices: 'm[2]', verification: first}}".format, KINDS, TARGETS),
@@ -50,6 +54,17 @@ ACTIONS = st.one_of(
     st.builds("auto_add: {{kind: {}, target: '3', off: true}}".format, KINDS),
     st.builds("auto_add: {{of: s{}, start_versions: '1.0'}}".format, st.integers(0, 9)),
     st.builds("reconnect: {{devices: {}}}".format, st.sampled_from(["m", "m[1-2]"])),
+    st.builds("power_off: {{devices: {}}}".format, st.sampled_from(["m[1]", "m[1-2]"])),
+    st.builds("power_off: {{devices: 'm[3]', for: {}}}".format, st.sampled_from(["3 min", "30 min"])),
+    st.just("power_on: {devices: m}"),
+    st.just("storm: {devices: m}"),
+    st.just("swap_cards: {devices: 'm[1-2]'}"),
+    st.builds("renew_keys: {{devices: {}}}".format, st.sampled_from(["m[1-2]", "n[1]"])),
+    st.builds("fault: {{devices: {}, what: {}}}".format, st.sampled_from(["m[1]", "m[2-3]"]), FAULTS),
+    st.sampled_from(["clear_faults: {}", "clear_faults: {devices: 'm[1-2]'}"]),
+    st.builds("set_devices: {{devices: 'm[4]', storage: {}}}".format, st.sampled_from(["1 KiB", "1 MiB"])),
+    st.builds("upload: {{kind: {}, target: '3', skip: {}}}".format, KINDS, st.sampled_from(["true", "false"])),
+    st.builds("create_task: {{kind: FOTA, target: '{}', devices: m, key: k}}".format, TARGETS),
     st.just("set_webhook: {}"),
     st.builds("wait_jobs: {{of: s{}}}".format, st.integers(0, 9)),
     st.builds("wait_jobs: {{of: s{}, devices: 'm[1-2]'}}".format, st.integers(0, 9)),

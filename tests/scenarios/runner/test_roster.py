@@ -54,7 +54,25 @@ CASES = [
     ("cancelled of E1", [14]),
     ("devices of E1[1-2]", [11, 12]),
     ("unlicensed failed of E1", [15]),
+    ("m but failed of E1", [11, 13, 14, 16]),
+    ("m but m[1-2] but odd", [14, 16]),
+    ("100% of odd", [11, 13, 15]),
+    ("3 of odd[2-3,1]", [13, 15, 11]),
 ]
+
+
+def test_who_is_drawn(roster):
+    text = "3 of m but m[2]"
+    drawn = roster.select((parse_selection(text),))
+    assert drawn == roster.select((parse_selection(text),))
+    assert set(drawn) < {11, 13, 14, 15, 16}
+    assert len(roster.select((parse_selection("34% of m"),))) == 2
+    draws = set()
+    for roster.seed in range(20):
+        draws.add(tuple(roster.select((parse_selection("2 of m"),))))
+    assert len(draws) > 1
+    with pytest.raises(CannotSelect, match=r"^'3 of failed of E1': there are only 2 to choose 3 from$"):
+        roster.select((parse_selection("3 of failed of E1"),))
 
 
 @pytest.mark.parametrize(("text", "chosen"), CASES)

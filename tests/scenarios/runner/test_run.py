@@ -89,7 +89,7 @@ async def test_jobs_that_do_not_end_stop_the_run_and_are_named():
 """)
     assert verdicts(result) == ["passed", "passed", "failed", "not_played"]
     assert result.steps[2].note == (
-        "after 0.1 s 1 of 2 jobs of a have not ended (2 pending): meters-1 (device 1): present, idle"
+        "after 0.1 s 1 of 2 jobs of a have not ended (2 pending): meters-1 (device 1): is online; and was given no job"
     )
 
 
@@ -145,8 +145,8 @@ async def test_devices_that_are_not_connected():
   - {id: c, terminate: {devices: "sleepers[1]"}}
   - {id: d, terminate: {devices: "sleepers[1]"}, expect: {reason: conflict}}
   - {id: e, create_again: {devices: sleepers, group: anew}, expect: {reason: conflict}}
-  - {id: f, create_again: {devices: "sleepers[1]", group: anew}}
-  - {id: g, create_task: {kind: FOTA, target: "2", devices: anew}, expect: {deducted: 1, left: 0}}
+  - {id: f, create_again: {devices: "sleepers[1]", group: newer}}
+  - {id: g, create_task: {kind: FOTA, target: "2", devices: newer}, expect: {deducted: 1, left: 0}}
   - {id: h, cancel_task: {of: a}, expect: {jobs: {cancelled: 2}}}
   - {id: i, cancel_task: {of: a}, expect: {reason: conflict}}
 """,

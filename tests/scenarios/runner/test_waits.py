@@ -125,7 +125,7 @@ async def test_a_time_limit_says_who_is_still_open():
 """)
     assert [step.verdict for step in result.steps] == ["passed", "failed", "not_played"]
     assert result.steps[1].note == (
-        "after 3 s 1 of 10 jobs of a have not ended (3 pending, 7 success): meters-2 (device 2): present, idle"
+        "after 3 s 1 of 10 jobs of a have not ended (3 pending, 7 success): meters-2 (device 2): is online; and was given no job"
     )
 
 
