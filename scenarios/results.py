@@ -191,6 +191,7 @@ class PlayResult(_Value, frozen=True, kw_only=True):
     story: Story = Story()
     evidence: str = ""  # the folder with what a failed run left, where one was asked for
     target: str = ""  # the platform under test; empty: the stub
+    target_file: str = ""  # the file that describes it
     fleet: FleetFigures | None = None
     fee_fen: int = 0
     started_ms: int = 0
@@ -203,8 +204,8 @@ class PlayResult(_Value, frozen=True, kw_only=True):
 
     @property
     def failed_steps(self) -> tuple[StepResult, ...]:
-        """The steps that failed."""
-        return tuple(step for step in self.steps if step.verdict == "failed")
+        """The steps that failed, those at the end too."""
+        return tuple(step for step in (*self.steps, *self.teardown) if step.verdict == "failed")
 
 
 def result_of(
@@ -287,13 +288,17 @@ def spread_text(counts: Mapping[str, int]) -> str:
 
 
 class RunResult(_Value, frozen=True, kw_only=True):
-    """What a whole run came to: all plays, in their order. `stopped_by` is what interrupted it, where that is known."""
+    """What a whole run came to: all plays, in their order. `stopped_by` is what interrupted it, where that is known.
+
+    `was_held`: it was kept up after a step to be looked at, and its reports were written before.
+    """
 
     version: str
     plays: tuple[PlayResult, ...]
     seconds: float
     interrupted: bool = False
     stopped_by: Literal["", "Ctrl-C", "SIGTERM"] = ""
+    was_held: bool = False
 
     @property
     def exit_code(self) -> int:

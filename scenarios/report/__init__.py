@@ -1,4 +1,4 @@
-"""Reports for programs: JUnit XML and JSON, written whole or not at all."""
+"""Reports: JUnit XML and JSON for programs, a page for people, evidence of what failed; written whole or not at all."""
 
 from scenarios.report.files import write_reports
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from platform_stub.protocol.errors import EnvironmentFault
+from scenarios.report.html import make_html
 from scenarios.report.json_report import make_json
 from scenarios.report.junit import make_junit
 from scenarios.results import RunResult
@@ -14,6 +15,7 @@ from scenarios.results import RunResult
 REPORTS: Final[Mapping[str, Callable[[RunResult], bytes]]] = {
     "junit.xml": make_junit,
     "report.json": make_json,
+    "report.html": make_html,
 }
 
 

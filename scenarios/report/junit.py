@@ -1,16 +1,18 @@
 """The run as JUnit XML, as GitLab, GitHub's reporters and Jenkins read it.
 
-A testsuite is a play, a testcase a step, and one more is the audit. What was skipped or not played is `skipped`, what
-broke down an `error`, what is not as expected a `failure` with both values.
+A testsuite is a play, a testcase a step, also one of a parallel block or of the teardown, and one more is the audit.
+What was skipped, not played, or fails as it is known to is `skipped`, what broke down an `error`, what is not as
+expected a `failure` with both values.
 """
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Final
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from scenarios.results import PlayResult, RunResult, Seen, StepResult
-from scenarios.show.wording import flow_texts, outcome_lines, policy_text
+from scenarios.show.wording import again_text, flow_texts, outcome_lines, policy_text
 from scenarios.units import show_fen
 
 # What XML 1.0 can't hold, not even escaped.
@@ -36,7 +38,8 @@ def _suite(play: PlayResult, version: str) -> Element:
     properties = SubElement(suite, "properties")
     for name, value in _properties(play, version).items():
         SubElement(properties, "property", name=name, value=_text(value))
-    cases = [_step_case(play, step) for step in play.steps]
+    cases = [case for step in play.steps for case in _step_cases(play, step)]
+    cases += [case for step in play.teardown for case in _step_cases(play, step, "teardown: ")]
     cases += [case for case in (_audit_case(play), _play_case(play)) if case is not None]
     for case in cases:
         suite.append(case)
@@ -64,6 +67,9 @@ def _properties(play: PlayResult, version: str) -> dict[str, str]:
         "devices": str(play.devices),
         "connected": str(play.connected),
         "fee_yuan": show_fen(play.fee_fen).replace(",", ""),
+        "again": again_text(play),
+        **({"target": play.target} if play.target else {}),
+        **({"evidence": play.evidence} if play.evidence else {}),
     }
 
 
@@ -76,12 +82,22 @@ def _case(play: PlayResult, name: str, seconds: float) -> Element:
     )
 
 
-def _step_case(play: PlayResult, step: StepResult) -> Element:
-    case = _case(play, f"{step.id} {step.title}".rstrip(), step.seconds)
+def _step_cases(play: PlayResult, step: StepResult, before: str = "") -> Iterator[Element]:
+    yield _step_case(play, step, before)
+    for inner in step.parallel:
+        yield _step_case(play, inner, f"{before}{step.id}, at once: ")
+
+
+def _step_case(play: PlayResult, step: StepResult, before: str) -> Element:
+    case = _case(play, f"{before}{step.id} {step.title}".rstrip(), step.seconds)
     if step.verdict == "failed":
         lines = [_text(line) for line in outcome_lines(step)]
         failure = SubElement(case, "failure", message=lines[0] if lines else "failed", type="expectation")
         failure.text = "\n".join(lines)
+    elif step.verdict == "xfailed":
+        SubElement(
+            case, "skipped", message=_text(f"known to fail: {step.xfail}"), type="xfail"
+        ).text = "\n".join(_text(line) for line in outcome_lines(step))
     elif step.verdict == "unchecked":
         SubElement(case, "skipped", message="played, not checked (--only)")
     elif step.verdict == "not_played":

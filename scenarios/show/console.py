@@ -9,15 +9,25 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Final, Self
 
+from msgspec import structs
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from scenarios.play import Play
-from scenarios.results import PlayResult, RunResult, result_of
-from scenarios.runner.events import Event, PlayEnded, PlayStarted, Progress, StepEnded
-from scenarios.show.table import NARROW, Layout, foot_lines, head_lines, layout_for, step_lines
-from scenarios.show.wording import DASH, DOT, VERDICTS, counted, seconds_text, verdict_text
+from scenarios.play import Parallel, Play
+from scenarios.results import PlayResult, RunResult, Sample, result_of
+from scenarios.runner.events import Event, PlayEnded, PlayStarted, Progress, Sampled, StepEnded
+from scenarios.show.table import NARROW, Layout, foot_lines, head_lines, layout_for, step_lines, teardown_line
+from scenarios.show.wording import (
+    DASH,
+    DOT,
+    VERDICTS,
+    counted,
+    platform_text,
+    sample_texts,
+    seconds_text,
+    verdict_text,
+)
 from scenarios.units import show_fen
 
 WIDTH_PLAIN: Final = 120
@@ -25,7 +35,13 @@ WIDTH_MAX: Final = 140
 BAR_WIDTH: Final = 24
 BAR_WIDTH_NARROW: Final = 12
 PLAIN_EVERY_S: Final = 5.0
-_DOING: Final = {"connecting": "connecting", "jobs": "updating", "cards": "replacing cards"}
+EVIDENCE_MAX: Final = 5
+_DOING: Final = {
+    "connecting": "connecting",
+    "jobs": "updating",
+    "cards": "replacing cards",
+    "waiting": "waiting for",
+}
 
 
 class _Running:
@@ -36,6 +52,8 @@ class _Running:
         self.layout = layout
         self.lines: list[Text] = []
         self.progress: Progress | None = None
+        self.sample: Sample | None = None
+        self.is_at_end = False
         self.is_on = False
         self.is_over = False
         self.steps_done = 0
@@ -45,15 +63,18 @@ class _Running:
 class ConsoleShow:
     """Shows a run. On a terminal it is live; with NO_COLOR, a dumb terminal or a pipe it is plain lines."""
 
-    def __init__(self, plays: Sequence[Play], broker: str, console: Console | None = None) -> None:
+    def __init__(
+        self, plays: Sequence[Play], broker: str, console: Console | None = None, *, target: str = ""
+    ) -> None:
         self._console = console or make_console()
         self._broker = broker
+        self._target = target
         self._symbols = can_show_symbols(self._console)
         width = min(self._console.width, WIDTH_MAX)
         self._running = [
             _Running(
                 play,
-                layout_for(width, [step.id for step in play.steps], play.device_count, symbols=self._symbols),
+                layout_for(width, list(_ids(play)), play.device_count, symbols=self._symbols),
             )
             for play in plays
         ]
@@ -71,6 +92,10 @@ class ConsoleShow:
         return self
 
     def __exit__(self, *_: object) -> None:
+        """End showing."""
+        self.settle()
+
+    def settle(self) -> None:
         """Take the progress away; the lines stay."""
         if self._live is not None:
             self._live.stop()
@@ -86,9 +111,14 @@ class ConsoleShow:
             case Progress():
                 running.progress = event
                 self._say_plainly(running, event)
-            case StepEnded(result=result):
+            case Sampled(sample=sample):
+                running.sample = sample
+            case StepEnded(result=result, is_teardown=is_teardown):
                 running.progress = None
                 running.steps_done += 1
+                if is_teardown and not running.is_at_end:
+                    running.is_at_end = True
+                    running.lines.append(teardown_line())
                 running.lines += step_lines(result, running.layout)
             case PlayEnded(result=result):
                 running.is_on, running.is_over = False, True
@@ -104,18 +134,26 @@ class ConsoleShow:
         spoken = dict.fromkeys(flow for play in run.plays for flow in play.flow.split(", "))
         flows = ", ".join(flow for flow in spoken if flow not in {"", "none"}) or "none"
         seeds = ", ".join(dict.fromkeys(str(play.seed) for play in run.plays)) or "-"
-        facts = (f"ota-sim {run.version}", f"flow {flows}", f"{self._broker} broker", f"seed {seeds}")
+        facts = (
+            f"ota-sim {run.version}",
+            f"flow {flows}",
+            platform_text(self._broker, self._target),
+            f"seed {seeds}",
+        )
         line = (DOT if self._symbols else DASH).join((*facts, seconds_text(run.seconds)))
         self._console.print(Text(line, style="dim"), soft_wrap=True)
         for file in written:
             self._console.print(Text(f"written: {file}", style="dim"), soft_wrap=True)
+        for folder in _evidence(run):
+            self._console.print(Text(f"evidence: {folder}"), soft_wrap=True)
         style = "bold green" if run.exit_code == 0 else "bold red"
         self._console.print(Text(verdict_text(run), style=style), soft_wrap=True)
 
     def _head(self, running: _Running) -> Iterable[Text]:
         play = running.play
         title = ": ".join(part for part in (play.title, play.variant_title) if part)
-        return head_lines(play.name, title, result_of(play, self._broker, "passed"), running.layout)
+        setting = structs.replace(result_of(play, self._broker, "passed"), target=self._target)
+        return head_lines(play.name, title, setting, running.layout)
 
     def _summed(self, play: PlayResult) -> Text:
         style = {"passed": "green", "skipped": "yellow"}.get(play.verdict, "bold red")
@@ -147,23 +185,37 @@ class ConsoleShow:
         if self._live is not None or time.monotonic() - running.said_at < PLAIN_EVERY_S:
             return
         running.said_at = time.monotonic()
-        running.lines.append(Text(f"     {_progress_text(progress)}"))
+        jobs = "" if running.sample is None else sample_texts(running.sample)[0]
+        facts = running.layout.between.join(filter(None, (_progress_text(progress), jobs)))
+        running.lines.append(Text(f"     {facts}"))
 
     def _below(self) -> RenderableType:
         """Give the live part: a line for each play that is on."""
-        lines = [self._bar(running) for running in self._running if running.is_on]
+        on = [running for running in self._running if running.is_on]
+        lines = [line for running in on for line in (self._bar(running), *self._stands(running))]
         waiting = sum(not running.is_on and not running.is_over for running in self._running)
         if waiting:
             lines.append(Text(f"  {counted(waiting, 'run')} to come", style="dim"))
         return Group(*lines)
 
+    def _stands(self, running: _Running) -> Iterable[Text]:
+        """Say how jobs and licences stand, below the play's bar."""
+        if running.sample is None:
+            return
+        facts = running.layout.between.join(filter(None, sample_texts(running.sample)))
+        line = Text(f"     {facts}", style="dim")
+        line.truncate(self._console.width, overflow="ellipsis" if self._symbols else "crop")
+        yield line
+
     def _bar(self, running: _Running) -> Text:
-        total = len(running.play.steps)
+        total = len(running.play.steps) + len(running.play.teardown)
         line = Text.assemble(
             "  ", (running.play.name, "bold"), f"  step {min(running.steps_done + 1, total)} of {total}"
         )
         progress = running.progress
-        if progress is not None and progress.total:
+        if progress is not None and not progress.total:
+            line.append(f"  {_progress_text(progress)}")
+        elif progress is not None:
             width = BAR_WIDTH if self._console.width >= NARROW else BAR_WIDTH_NARROW
             filled = width * progress.done // progress.total
             full, empty = ("━", "─") if self._symbols else ("=", "-")
@@ -174,9 +226,26 @@ class ConsoleShow:
         return line
 
 
+def _ids(play: Play) -> Iterable[str]:
+    """Give all ids that stand in a play's table; those of steps that are done at once are indented."""
+    for step in (*play.steps, *play.teardown):
+        yield step.id
+        if isinstance(step.action, Parallel):
+            yield from (f"  {inner.id}" for inner in step.action.steps)
+
+
+def _evidence(run: RunResult) -> Iterable[str]:
+    """Give where evidence lies: of a few plays each folder, of many the one that they are in."""
+    folders = [play.evidence for play in run.plays if play.evidence]
+    if len(folders) <= EVIDENCE_MAX:
+        return folders
+    return [f"{os.path.commonpath(folders)} ({len(folders):,} folders)"]
+
+
 def _progress_text(progress: Progress) -> str:
     step = f" {progress.step}" if progress.step else ""
-    return f"{_DOING[progress.doing]}{step} {progress.done:,}/{progress.total:,}"
+    of = f" {progress.done:,}/{progress.total:,}" if progress.total else ""
+    return f"{_DOING[progress.doing]}{step}{of}"
 
 
 class _Console(Console):

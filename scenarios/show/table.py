@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from msgspec import structs
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
@@ -41,6 +42,7 @@ _TITLE_MIN: Final = 18
 _MARKS: Final = {
     "passed": ("✓", "ok", "green"),
     "failed": ("✗", "XX", "bold red"),
+    "xfailed": ("~", "~~", "yellow"),
     "unchecked": ("·", "..", "dim"),
     "not_played": ("-", "--", "dim"),
     "planned": ("·", "..", "dim"),
@@ -126,10 +128,20 @@ def step_lines(step: StepResult, layout: Layout) -> Iterator[Text]:
         yield Text.assemble(" " * indent, below)
     for part in _wrapped(step.remark, layout.width, indent=indent) if step.remark else ():
         yield Text(" " * indent + part, style="dim")
-    if step.verdict == "failed":
-        for said in outcome_lines(step):
+    if step.verdict in {"failed", "xfailed"}:
+        known = [f"known to fail: {step.xfail}"] if step.verdict == "xfailed" else []
+        for said in (*known, *outcome_lines(step)):
             for part in _wrapped(said, layout.width, indent=indent):
-                yield Text(" " * indent + part, style="red")
+                yield Text(" " * indent + part, style="yellow" if known else "red")
+    for inner in step.parallel:
+        yield from step_lines(
+            structs.replace(inner, id=f"{'·' if layout.symbols else '-'} {inner.id}"), layout
+        )
+
+
+def teardown_line() -> Text:
+    """Give the line above the steps that are done at the end."""
+    return Text("     at the end", style="dim")
 
 
 def _time_text(seconds: float) -> str:

@@ -1,5 +1,6 @@
 """Results in words, for the terminal and for reports. Pure."""
 
+import shlex
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Final
@@ -12,6 +13,7 @@ from scenarios.results import (
     PlayResult,
     PlayVerdict,
     RunResult,
+    Sample,
     StepResult,
 )
 from scenarios.units import show_fen
@@ -78,6 +80,24 @@ def size_text(size_bytes: int) -> str:
     return f"{size_bytes} B"
 
 
+def again_text(play: PlayResult) -> str:
+    """Give the command that plays it again."""
+    options = ["--variant", shlex.quote(play.variant)] if play.variant else []
+    options += ["--seed", str(play.seed)]
+    if play.target_file:
+        options += ["--target", shlex.quote(play.target_file)]
+    elif play.broker != "embedded":
+        options += ["--broker", play.broker]
+    if play.strict and not play.target_file:
+        options.append("--strict")
+    return " ".join(["ota-sim run", shlex.quote(play.file), *options])
+
+
+def platform_text(broker: str, target: str) -> str:
+    """Spell what is played on: the stub by its broker, or the platform under test."""
+    return f"on {target}" if target else f"{broker} broker"
+
+
 def setting_text(play: PlayResult, between: str = DOT) -> str:
     """Spell what a play is played with."""
     devices = counted(play.devices, "device")
@@ -88,7 +108,7 @@ def setting_text(play: PlayResult, between: str = DOT) -> str:
     elif play.devices:
         devices += ", none connected"
     strict = ("strict",) if play.strict else ()
-    return between.join((devices, f"{play.broker} broker", *strict, f"seed {play.seed}"))
+    return between.join((devices, platform_text(play.broker, play.target), *strict, f"seed {play.seed}"))
 
 
 def flows_text(flows: str) -> str:
@@ -109,6 +129,13 @@ def _states_text(jobs: Mapping[str, int] | None) -> str:
     ended = [f"{jobs[state]:,} {name}" for state, name in names.items() if state in jobs]
     still = sum(count for state, count in jobs.items() if state not in names)
     return ", ".join([*ended, f"{still:,} open"] if still else ended)
+
+
+def sample_texts(sample: Sample) -> tuple[str, str]:
+    """Spell how jobs and licences stand, for who watches."""
+    names = {"success": "updated"}
+    jobs = ", ".join(f"{count:,} {names.get(state, state)}" for state, count in sample.jobs.items() if count)
+    return jobs, f"licences left: {sample.purchased_left:,} purchased, {sample.free_left:,} free"
 
 
 def fact_text(what: str, fact: Fact) -> str:
@@ -153,11 +180,14 @@ def _jobs_done(figures: FleetFigures | FlowFigures) -> str:
 
 def steps_text(play: PlayResult) -> str:
     """Count a play's steps by what they came to."""
+    steps = (*play.steps, *play.teardown)
     failed = len(play.failed_steps)
-    left = sum(step.verdict == "not_played" for step in play.steps)
-    unchecked = sum(step.verdict == "unchecked" for step in play.steps)
-    parts = [counted(len(play.steps), "step")]
+    known = sum(step.verdict == "xfailed" for step in steps)
+    left = sum(step.verdict == "not_played" for step in steps)
+    unchecked = sum(step.verdict == "unchecked" for step in steps)
+    parts = [counted(len(steps), "step")]
     parts += [f"{failed:,} failed"] if failed else []
+    parts += [f"{known:,} known to fail"] if known else []
     parts += [f"{unchecked:,} not checked"] if unchecked else []
     parts += [f"{left:,} not played"] if left else []
     return ", ".join(parts)

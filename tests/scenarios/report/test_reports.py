@@ -5,24 +5,32 @@ import os
 import re
 from xml.etree import ElementTree as ET
 
+import jsonschema
 import pytest
+from click.testing import CliRunner
 from msgspec import structs
 
 from platform_stub.protocol.operator import Policy
+from scenarios.cli.schema import schema
 from scenarios.play import Play
 from scenarios.report import write_reports
+from scenarios.report.document import report_schema
 from scenarios.report.files import ReportFault, prepare_folder
 from scenarios.report.json_report import make_json
 from scenarios.report.junit import make_junit
 from scenarios.results import (
     AuditResult,
+    DeviceStory,
     Difference,
     FleetFigures,
     FlowFigures,
     PlayResult,
     RunResult,
+    Sample,
     Seen,
     StepResult,
+    Story,
+    StoryEntry,
 )
 
 PASSED = StepResult(
@@ -55,6 +63,38 @@ MIXED = {
 }
 UNCHECKED = structs.replace(PASSED, id="E3", verdict="unchecked")
 LEFT = StepResult(id="E4", title="", action="buy", verdict="not_played")
+
+
+def story(*entries):
+    """Make entries of (ms, what, step, text) about job 7."""
+    return tuple(
+        StoryEntry(ms=ms, what=what, tid=7, step=step, text=text) for ms, what, step, text in entries
+    )
+
+
+WELL = DeviceStory(
+    device_id=1, name="meter-1", fleet="meters", flow="mqtt", f_version="1.1", s_version="1.0", state="success",
+    stage="idle", why="",
+    entries=story(
+        (100, "told", 0, "FOTA to 1.1"), (110, "job", 0, "FOTA to 1.1, 560 bytes"), (120, "stage", 0, "fetching"),
+        (130, "stage", 50, "progressing"), (130, "report", 50, ""), (160, "stage", 101, "downloaded"),
+        (180, "stage", 101, "installing"), (380, "stage", 201, "updated"), (400, "ended", 201, "succeeded"),
+    ),
+)  # fmt: skip
+UNWELL = structs.replace(
+    WELL, device_id=2, name="meter-2", f_version="1.0", state="failed", why="battery at 20 %, 50 wanted",
+    entries=story(
+        (100, "told", 0, "FOTA to 1.1"), (110, "job", 0, "FOTA to 1.1, 560 bytes"), (120, "stage", 0, "fetching"),
+        (130, "report", 50, ""), (140, "stage", 105, "failing"), (150, "ended", 105, "failed: battery too low"),
+    ),
+)  # fmt: skip
+STORY = Story(
+    samples=(
+        Sample(seconds=0.1, clock_ms=1_622_476_800_000, purchased_left=5, free_left=1, jobs={"pending": 2}),
+        Sample(seconds=0.5, clock_ms=1_622_476_900_000, purchased_left=3, free_left=1, jobs={"success": 1, "failed": 1}),
+    ),
+    devices=(WELL, UNWELL),
+)  # fmt: skip
 
 
 def play_result(**changes):
@@ -220,6 +260,88 @@ def test_json_is_the_whole_run():
     ]
 
 
+KNOWN = structs.replace(FAILED, id="E5", verdict="xfailed", xfail="OTA-17 <is open>")
+INNER = structs.replace(PASSED, id="E6", parallel=(structs.replace(FAILED, id="in", title="one of two"),))
+
+
+def test_junit_has_known_failures_inner_steps_and_the_teardown():
+    (suite,) = junit(
+        play_result(steps=(KNOWN, INNER), teardown=(structs.replace(FAILED, id="T", title="t"),))
+    )
+    names = [case.get("name") for case in suite.findall("testcase")]
+    assert names[1:4] == ["E6 a task", "E6, at once: in one of two", "teardown: T t"]
+    skipped = suite.find("testcase").find("skipped")
+    assert skipped.get("message") == "known to fail: OTA-17 <is open>"
+    assert "left: expected 1, seen 0" in skipped.text
+    assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("5", "3", "1")
+
+
+def test_junit_says_how_to_play_it_again_and_where_evidence_is():
+    result = play_result(
+        file="a b.yaml", evidence="reports/evidence/x-F", target="staging", target_file="t.yaml"
+    )
+    (suite,) = junit(result)
+    properties = {p.get("name"): p.get("value") for p in suite.find("properties")}
+    assert properties["again"] == "ota-sim run 'a b.yaml' --variant F --seed 7 --target t.yaml"
+    assert (properties["evidence"], properties["target"]) == ("reports/evidence/x-F", "staging")
+
+
+def test_json_has_what_was_worked_out():
+    result = play_result(steps=(INNER,), teardown=(KNOWN,), story=STORY)
+    (play,) = json.loads(make_json(run_result(result)))["plays"]
+    assert play["again"] == "ota-sim run x.yaml --variant F --seed 7 --broker amqtt"
+    assert [(d["what"], d["jobs"], d["p50_ms"], d["max_ms"]) for d in play["durations"]] == [
+        ("first_byte", 2, 30, 30), ("download", 1, 40, 40), ("install", 1, 200, 200), ("whole", 1, 300, 300),
+    ]  # fmt: skip
+    assert play["failures"] == [{"stage": "download", "step": 105, "reason": "battery too low", "jobs": 1}]
+    assert play["devices_by_state"] == {"failed": 1, "success": 1}
+    assert [(d["name"], d["why"], len(d["entries"])) for d in play["story"]["devices"]] == [
+        ("meter-2", "battery at 20 %, 50 wanted", 6),
+    ]
+    assert [sample["jobs"] for sample in play["story"]["samples"]] == [
+        {"pending": 2},
+        {"success": 1, "failed": 1},
+    ]
+    (inner,) = play["steps"][0]["parallel"]
+    assert inner["seen"] == {"outcome": "done", "left": 0}
+    assert (play["teardown"][0]["verdict"], play["teardown"][0]["xfail"]) == ("xfailed", "OTA-17 <is open>")
+
+
+def test_json_tells_of_so_many_devices_and_counts_the_others(monkeypatch):
+    monkeypatch.setattr("scenarios.report.json_report.DEVICES_MAX", 2)
+    (_, unwell) = STORY.devices
+    devices = tuple(structs.replace(unwell, device_id=n) for n in range(5))
+    (play,) = json.loads(make_json(run_result(play_result(story=structs.replace(STORY, devices=devices)))))[
+        "plays"
+    ]
+    assert [device["device_id"] for device in play["story"]["devices"]] == [0, 1]
+    assert play["devices_left_out"] == 3
+
+
+def test_json_keeps_the_newest_of_stories_that_are_too_long_together(monkeypatch):
+    monkeypatch.setattr("scenarios.report.json_report.ENTRIES_MAX", 8)
+    short = structs.replace(UNWELL, entries=UNWELL.entries[-4:])
+    (play,) = json.loads(make_json(run_result(play_result(story=Story(devices=(UNWELL, short))))))["plays"]
+    told = [(len(d["entries"]), d["is_cut"], d["entries"][-1]["what"]) for d in play["story"]["devices"]]
+    assert told == [(4, True, "ended"), (4, False, "ended")]
+
+
+def test_json_is_as_its_schema_says():
+    schema = report_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    runs = [
+        run_result(),
+        run_result(
+            play_result(), play_result(verdict="skipped", reason="r", steps=(), audit=None, fleet=None)
+        ),
+        run_result(play_result(steps=(KNOWN, INNER), story=STORY), interrupted=True),
+    ]
+    for run in runs:
+        jsonschema.validate(json.loads(make_json(run)), schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(json.loads(make_json(run_result())) | {"verdict": "fine"}, schema)
+
+
 @pytest.mark.parametrize(
     ("codes", "interrupted", "expected"),
     [
@@ -240,8 +362,8 @@ def test_reports_are_written_and_replaced(tmp_path):
     folder = tmp_path / "a" / "b"
     for _ in range(2):
         paths = write_reports(run_result(play_result()), folder)
-    assert [path.name for path in paths] == ["junit.xml", "report.json"]
-    assert sorted(path.name for path in folder.iterdir()) == ["junit.xml", "report.json"]
+    assert [path.name for path in paths] == ["junit.xml", "report.json", "report.html"]
+    assert sorted(path.name for path in folder.iterdir()) == ["junit.xml", "report.html", "report.json"]
     assert (folder / "junit.xml").stat().st_mode & 0o777 == 0o644
 
 
@@ -272,7 +394,12 @@ def test_a_full_disk_leaves_the_old_report(tmp_path):
         signal.signal(signal.SIGXFSZ, handler)
     assert caught.value.exit_code == 3
     assert (tmp_path / "junit.xml").read_bytes() == old
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["junit.xml", "report.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["junit.xml", "report.html", "report.json"]
+
+
+def test_the_schema_is_printed():
+    done = CliRunner().invoke(schema, ["--report"])
+    assert json.loads(done.output) == json.loads(json.dumps(report_schema()))
 
 
 def test_plays_carry_what_reports_say():

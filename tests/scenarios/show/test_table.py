@@ -8,12 +8,21 @@ from rich.console import Console
 
 from platform_stub.protocol.operator import Policy
 from scenarios.loader.files import load_bytes
-from scenarios.results import RunResult
-from scenarios.runner.events import PlayEnded, PlayStarted, Progress, StepEnded
+from scenarios.results import RunResult, Sample
+from scenarios.runner.events import PlayEnded, PlayStarted, Progress, Sampled, StepEnded
 from scenarios.show.console import ConsoleShow
 from scenarios.show.table import foot_lines, head_lines, layout_for, step_lines
-from scenarios.show.wording import jobs_text, seconds_text, size_text, verdict_text
-from tests.scenarios.report.test_reports import FAILED, LEFT, MIXED, PASSED, UNCHECKED, play_result
+from scenarios.show.wording import again_text, jobs_text, seconds_text, size_text, steps_text, verdict_text
+from tests.scenarios.report.test_reports import (
+    FAILED,
+    INNER,
+    KNOWN,
+    LEFT,
+    MIXED,
+    PASSED,
+    UNCHECKED,
+    play_result,
+)
 
 
 def texts(lines):
@@ -76,7 +85,11 @@ def test_a_play_of_1900_devices_fits_80_columns(symbols):
 def test_without_symbols_it_is_ascii():
     layout = layout_for(100, ["E1"], 5, symbols=False)
     failed = structs.replace(FAILED, title="x" * 200)
-    lines = [line for step in (PASSED, failed, UNCHECKED, LEFT) for line in step_lines(step, layout)]
+    inner = structs.replace(INNER, parallel=(structs.replace(failed, id="in"),))
+    known = structs.replace(KNOWN, title="t")
+    lines = [
+        line for step in (PASSED, failed, UNCHECKED, LEFT, known, inner) for line in step_lines(step, layout)
+    ]
     lines += [*head_lines("x", "title", play_result(), layout), *foot_lines(play_result(), layout)]
     for line in texts(lines):
         assert line.isascii()
@@ -103,6 +116,27 @@ def test_the_time_stands_apart_from_the_count_before_it(width, devices, seconds,
     (line, *_) = texts(step_lines(structs.replace(PASSED, seen=seen, seconds=seconds), layout))
     wanted = [f"{devices:,}", *shown.split()]
     assert line.split()[-len(wanted) :] == wanted
+
+
+def test_a_known_failure_says_what_it_is_known_for():
+    layout = layout_for(100, ["E1"], 5, symbols=True)
+    first, *rest = texts(step_lines(structs.replace(KNOWN, title="t"), layout))
+    assert first.split()[:3] == ["~", "E5", "t"]
+    assert [line.strip() for line in rest][:3] == [
+        "known to fail: OTA-17 <is open>",
+        "something took too long",
+        "left: expected 1, seen 0",
+    ]
+
+
+@pytest.mark.parametrize(("symbols", "mark"), [(True, "· in"), (False, "- in")])
+def test_steps_that_are_done_at_once_stand_below_their_block(symbols, mark):
+    layout = layout_for(100, ["E6", "  in"], 5, symbols=symbols)
+    first, second, *wrong = texts(step_lines(INNER, layout))
+    assert "E6" in first
+    assert mark in second
+    assert "one of two" in second
+    assert "left: expected 1, seen 0" in " ".join(wrong)
 
 
 def test_what_stands_below():
@@ -232,6 +266,82 @@ def test_on_a_terminal_progress_is_live(tmp_path):
         show._live.refresh()
         assert "updating s 1/2" in out.getvalue()
         assert "step 1 of 1" in out.getvalue()
+
+
+STANDS = Sample(
+    seconds=1.0,
+    clock_ms=0,
+    purchased_left=1_000,
+    free_left=20,
+    jobs={"success": 1_990, "failed": 10, "pending": 0},
+)
+
+
+def test_on_a_terminal_jobs_and_licences_stand_below_the_bar(tmp_path):
+    (play, _) = load_bytes(TEXT, "x.yaml", tmp_path)
+    show, out = show_on([play], force_terminal=True, legacy_windows=False, _environ={"TERM": "xterm"})
+    with show:
+        show.event(0, PlayStarted(devices=2, steps=1))
+        show.event(0, Progress(doing="waiting", step="s", done=0, total=0))
+        show.event(0, Sampled(sample=STANDS))
+        show._live.refresh()
+        assert "waiting for s" in out.getvalue()
+        assert "1,990 updated, 10 failed · licences left: 1,000 purchased, 20 free" in out.getvalue()
+        show.event(0, ended(play))
+        out.truncate(0)
+        show._live.refresh()
+        assert "licences left" not in out.getvalue()
+
+
+def test_a_log_says_now_and_then_how_jobs_stand(tmp_path, monkeypatch):
+    monkeypatch.setattr("scenarios.show.console.PLAIN_EVERY_S", 0.0)
+    plays = load_bytes(TEXT, "x.yaml", tmp_path)
+    show, out = show_on(plays)
+    show.event(0, PlayStarted(devices=2, steps=1))
+    show.event(0, Sampled(sample=STANDS))
+    show.event(0, Progress(doing="jobs", step="s", done=1, total=2))
+    assert out.getvalue().splitlines()[-1] == "     updating s 1/2 · 1,990 updated, 10 failed"
+
+
+def test_steps_at_the_end_stand_below_a_line_of_their_own(tmp_path):
+    plays = load_bytes(TEXT, "x.yaml", tmp_path)
+    show, out = show_on(plays)
+    show.event(0, PlayStarted(devices=2, steps=1))
+    for name, is_teardown in (("s", False), ("t1", True), ("t2", True)):
+        show.event(0, StepEnded(result=structs.replace(PASSED, id=name), is_teardown=is_teardown))
+    lines = out.getvalue().splitlines()[-4:]
+    assert [line.split()[:2] for line in lines] == [["✓", "s"], ["at", "the"], ["✓", "t1"], ["✓", "t2"]]
+
+
+def test_the_summary_says_where_evidence_lies(tmp_path):
+    plays = load_bytes(TEXT, "x.yaml", tmp_path)
+    for count, said in ((1, ["evidence: r/e/0"]), (9, ["evidence: r/e (9 folders)"])):
+        show, out = show_on(plays)
+        failed = [play_result(evidence=f"r/e/{n}") for n in range(count)]
+        show.summary(RunResult(version="1", plays=(*failed, play_result(verdict="passed")), seconds=1), [])
+        assert [line for line in out.getvalue().splitlines() if "evidence" in line] == said
+
+
+def test_known_failures_and_failures_at_the_end_are_counted():
+    result = play_result(steps=(PASSED, KNOWN), teardown=(structs.replace(FAILED, id="T"),))
+    assert steps_text(result) == "3 steps, 1 failed, 1 known to fail"
+    assert [step.id for step in result.failed_steps] == ["T"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"variant": "", "broker": "embedded"}, "ota-sim run x.yaml --seed 7"),
+        ({"file": "my file.yaml"}, "ota-sim run 'my file.yaml' --variant F --seed 7 --broker amqtt"),
+        ({"strict": True}, "ota-sim run x.yaml --variant F --seed 7 --broker amqtt --strict"),
+        (
+            {"target_file": "t.yaml", "strict": True},
+            "ota-sim run x.yaml --variant F --seed 7 --target t.yaml",
+        ),
+    ],
+)
+def test_how_it_is_played_again(changes, text):
+    assert again_text(play_result(**changes)) == text
 
 
 def test_no_color_and_dumb_terminals_are_plain(tmp_path):
