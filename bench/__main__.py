@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.table import machine, markdown
 
-PARTS = ("tasks", "brokers", "stub", "calls", "flows", "told", "examples")
+PARTS = ("tasks", "brokers", "stub", "calls", "flows", "told", "examples", "faults", "month", "report")
 
 
 def main():

@@ -6,17 +6,20 @@ Ctrl-C and SIGTERM stop all of them, once however often they come; what was done
 import asyncio
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final, Literal, Protocol
+
+from msgspec import Struct
 
 from scenarios.heard import Heard
 from scenarios.play import Play
 from scenarios.results import PlayResult, RunResult
 from scenarios.runner.events import Event, PlayEnded
 from scenarios.runner.options import RunOptions
-from scenarios.worker_process import STOP_S, WorkerProcess
+from scenarios.target import Address
+from scenarios.worker_process import STOP_S, WorkerProcess, lost
 
 Stopper = Literal["Ctrl-C", "SIGTERM"]
 _STOPPERS: Final[dict[signal.Signals, Stopper]] = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
@@ -29,6 +32,20 @@ class Show(Protocol):
         """Something happened in play number `at`."""
 
 
+class Holding(Struct, frozen=True, kw_only=True):
+    """What stays up after the last step of a play that is not over: where it is, and what the account's number is."""
+
+    result: PlayResult
+    http: Address
+    mqtt: Address | None
+    account_id: int
+    database: str | None
+
+
+OnHeld = Callable[[RunResult, Holding], None]
+"""Told that a run holds at the step it was to hold at; the result is that of the whole run."""
+
+
 def tool_version() -> str:
     """Give this program's version."""
     try:
@@ -37,23 +54,31 @@ def tool_version() -> str:
         return "unknown"
 
 
-def run_all(plays: Sequence[Play], options: RunOptions, jobs: int, show: Show) -> RunResult:
+def run_all(
+    plays: Sequence[Play], options: RunOptions, jobs: int, show: Show, on_held: OnHeld | None = None
+) -> RunResult:
     """Run plays, `jobs` at once, and answer when all have ended. 1 runs them in this process.
 
-    A signal that stopped them leaves its handler: pressed again, it must not cost the reports.
+    A signal that stopped them leaves its handler: pressed again, it must not cost the reports. With `options.until`
+    there is one play, in this process; once it holds, `on_held` is told, and a signal ends it with its verdict.
     """
     before = {number: signal.getsignal(number) or signal.SIG_DFL for number in _STOPPERS}
-    run = _Run(plays, options, show)
+    run = _Run(plays, options, show, on_held)
     try:
-        return asyncio.run(run.go(min(jobs, len(plays))))
+        return asyncio.run(run.go(1 if options.until is not None else min(jobs, len(plays))))
     finally:
-        if not run.stopped_by:
+        if not run.stopped_by or run.is_held:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
 
 class _Run:
-    def __init__(self, plays: Sequence[Play], options: RunOptions, show: Show) -> None:
+    def __init__(
+        self, plays: Sequence[Play], options: RunOptions, show: Show, on_held: OnHeld | None
+    ) -> None:
+        self._on_held = on_held
+        self.is_held = False
+        self._began = time.monotonic()
         self._plays = plays
         self._options = options
         self._show = show
@@ -63,7 +88,6 @@ class _Run:
 
     async def go(self, jobs: int) -> RunResult:
         """Run them all."""
-        began = time.monotonic()
         main = asyncio.current_task()
         assert main is not None
         loop = asyncio.get_running_loop()
@@ -81,13 +105,33 @@ class _Run:
         except asyncio.CancelledError:
             interrupted = True
         results = [self._results[at] for at in sorted(self._results)]
+        if self.is_held:
+            return self._result(results, was_held=True)
+        interrupted = interrupted or any(result.verdict == "stopped" for result in results)
+        return self._result(results, interrupted=interrupted, stopped_by=self.stopped_by)
+
+    def _result(
+        self,
+        results: Sequence[PlayResult],
+        *,
+        interrupted: bool = False,
+        stopped_by: Stopper | Literal[""] = "",
+        was_held: bool = False,
+    ) -> RunResult:
         return RunResult(
             version=tool_version(),
             plays=tuple(results),
-            seconds=time.monotonic() - began,
-            interrupted=interrupted or any(result.verdict == "stopped" for result in results),
-            stopped_by=self.stopped_by,
+            seconds=time.monotonic() - self._began,
+            interrupted=interrupted,
+            stopped_by=stopped_by,
+            was_held=was_held,
         )
+
+    def _hold(self, holding: Holding) -> None:
+        """Take it that a play holds: from now on a signal ends it, and stops nothing."""
+        self.is_held = True
+        if self._on_held is not None:
+            self._on_held(self._result([holding.result], was_held=True), holding)
 
     def _stop(self, main: "asyncio.Task[RunResult]", stopper: Stopper) -> None:
         """Stop all; pressed again while that is under way, nothing more happens."""
@@ -110,14 +154,16 @@ class _Run:
         from scenarios.runner.run import run_play  # noqa: PLC0415 - heavy too
 
         heard = Heard(play, self._options.broker, partial(self._show.event, at))
-        playing = asyncio.create_task(run_play(play, self._options, heard), name=f"play {play.name}")
+        playing = asyncio.create_task(
+            run_play(play, self._options, heard, self._hold), name=f"play {play.name}"
+        )
         try:
             return await asyncio.shield(playing)
         except asyncio.CancelledError:
             playing.cancel()
             if (await asyncio.wait({playing}, timeout=STOP_S))[0]:
                 return playing.result()
-        result = heard.result("stopped", f"it did not stop in {STOP_S:g} s", exit_code=130)
+        result = lost(heard, self._options, "stopped", f"it did not stop in {STOP_S:g} s", exit_code=130)
         heard(PlayEnded(result=result))
         return result
 

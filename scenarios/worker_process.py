@@ -9,10 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from scenarios.capabilities import with_target
 from scenarios.frames import LENGTH_BYTES, Order, event_of, length_of, pack
 from scenarios.heard import Heard
 from scenarios.play import Play
-from scenarios.results import PlayResult
+from scenarios.results import PlayResult, PlayVerdict
 from scenarios.runner.events import Event, PlayEnded
 from scenarios.runner.options import RunOptions
 
@@ -125,7 +126,19 @@ class WorkerProcess:
         self._process = self._errors = None
         how = f"signal {_signal_name(-code)}" if code < 0 else f"exit code {code}"
         reason = f"the worker process of {play.name} died ({how}){f': {words}' if words else ''}"
-        return heard.result("broken", reason, exit_code=3)
+        return lost(heard, self._options, "broken", reason, exit_code=3)
+
+
+def lost(
+    heard: Heard, options: RunOptions, verdict: PlayVerdict, reason: str, *, exit_code: int
+) -> PlayResult:
+    """Make the result of a play that tells no more, of what it told, and keep what evidence there is of it."""
+    result = with_target(heard.result(verdict, reason, exit_code), options.target)
+    if options.evidence is None:
+        return result
+    from scenarios.keeping import keep_evidence  # noqa: PLC0415 - seldom needed, and workers need not wait for it
+
+    return keep_evidence(Path(options.evidence), result)
 
 
 async def _end_of(process: asyncio.subprocess.Process) -> int:

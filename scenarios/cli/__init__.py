@@ -27,10 +27,13 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "check": ("scenarios.cli.check", "Check scenario files; --plan predicts each step."),
     "serve": ("scenarios.cli.serve", "Run the platform stub by itself."),
     "fleet": ("scenarios.cli.fleet", "Run devices against a stub that runs elsewhere."),
+    "device": ("scenarios.cli.device", "Run one device, told by options or OTA_* variables."),
+    "conform": ("scenarios.cli.conform", "Hold a device program against the protocol."),
     "devices": ("scenarios.cli.devices", "Devices of an account as a CSV."),
     "api": ("scenarios.cli.api", "Call the operator API of a running stub."),
     "audit": ("scenarios.cli.audit", "Recompute the licence invariants from a data folder."),
     "token": ("scenarios.cli.token", "Make, explain or verify an access token."),
+    "new": ("scenarios.cli.new", "Write a commented scenario to start from."),
     "schema": ("scenarios.cli.schema", "Print the JSON Schema of scenario files."),
 }
 

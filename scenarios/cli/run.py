@@ -11,13 +11,16 @@ from msgspec import structs
 
 from platform_stub.protocol.errors import UsageFault
 from scenarios.brokers import BROKERS
-from scenarios.loader import find_files, load_files
+from scenarios.cli.held import holding_lines
+from scenarios.cli.targets import platform_of
+from scenarios.loader import find_files, load_files, read_variables
 from scenarios.loader.mistakes import listing, nearest
 from scenarios.play import Play
+from scenarios.report.evidence import clear_evidence
 from scenarios.report.files import ReportFault, prepare_folder, write_reports
 from scenarios.results import RunResult
 from scenarios.runner.options import RunOptions
-from scenarios.running import run_all
+from scenarios.running import Holding, run_all
 from scenarios.show.console import ConsoleShow
 
 SEED_MAX = 2**53
@@ -28,7 +31,7 @@ SEED_MAX = 2**53
 @click.option(
     "--report-dir",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder for junit.xml and report.json; made if it is not there.",
+    help="Folder for report.html, junit.xml and report.json; made if it is not there.",
 )
 @click.option("--seed", type=click.IntRange(0, SEED_MAX), help="Another seed than the scenarios'.")
 @click.option(
@@ -53,6 +56,33 @@ SEED_MAX = 2**53
     is_flag=True,
     help="Where the documentation contradicts itself, let the platform take its narrower reading, in every scenario.",
 )
+@click.option(
+    "--variant", metavar="NAME", help="Play this variant alone, of the scenarios that have one of this name."
+)
+@click.option(
+    "--until",
+    metavar="STEP",
+    help="Stop after this step, write the reports, and keep platform and devices up to look at, until Ctrl-C. One run "
+    "only; no later step and no teardown is played.",
+)
+@click.option(
+    "--var",
+    "variables",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="Another value for one of the scenarios' vars. Can be given several times.",
+)
+@click.option(
+    "--target",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Play on the platform under test that this file describes, not on the stub; docs/adapters.md says how.",
+)
+@click.option(
+    "--evidence",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for what runs that did not pass leave: messages, stories, journal, log. "
+    "Default: evidence in --report-dir.",
+)
 @click.option("--fail-fast", is_flag=True, help="Stop at the first step that fails.")
 @click.option(
     "--jobs",
@@ -60,7 +90,7 @@ SEED_MAX = 2**53
     help="Runs at once, each in a process of its own; 1 is one after the other in this process. "
     "Default: as many as there are runs, at most one for each core.",
 )
-def run(
+def run(  # noqa: PLR0913 - one argument an option
     *,
     files: tuple[str, ...],
     report_dir: Path | None,
@@ -71,6 +101,11 @@ def run(
     strict: bool,
     fail_fast: bool,
     jobs: int | None,
+    variant: str | None,
+    until: str | None,
+    variables: tuple[str, ...],
+    target: Path | None,
+    evidence: Path | None,
 ) -> None:
     """Play scenarios: a run for each variant of each file.
 
@@ -82,40 +117,90 @@ def run(
       ota-sim run library --report-dir reports
       ota-sim run my-scenario.yaml --only E4
       ota-sim run b07 b13 --jobs 1
+      ota-sim run examples --variant F --until E4
+      ota-sim run my-scenario.yaml --target staging.yaml
 
     Exit codes: 0 all held, 1 an expectation failed, 2 usage or scenario error, 3 the environment, 130 after Ctrl-C.
     """
+    platform = None if target is None else platform_of(target)
     if report_dir is not None:
         prepare_folder(report_dir)
-    plays = load_files(find_files(files or ("examples",)))
+        evidence = evidence or report_dir / "evidence"
+    if evidence is not None:
+        clear_evidence(evidence)
+    plays = load_files(find_files(files or ("examples",)), read_variables(variables))
+    plays = _chosen(plays, variant, only, until)
     if seed is not None:
         plays = [structs.replace(play, seed=seed) for play in plays]
-    if strict:
+    if strict or (platform is not None and platform.strict):
         plays = [structs.replace(play, strict=True) for play in plays]
-    if only is not None:
-        plays = _with_step(plays, only)
     _check_size(plays, broker)
     options = RunOptions(
-        broker=broker, data=None if data is None else str(data), only=only, fail_fast=fail_fast
+        broker=broker,
+        data=None if data is None else str(data),
+        only=only,
+        fail_fast=fail_fast,
+        until=until,
+        evidence=None if evidence is None else str(evidence),
+        story=report_dir is not None or evidence is not None,
+        target=platform,
     )
-    with ConsoleShow(plays, broker) as show:
-        result = run_all(plays, options, jobs or _cores(), show)
+    at_once = jobs or (1 if until is not None or platform is not None else _cores())
+    fault: ReportFault | None = None
+
+    def hold(result: RunResult, holding: Holding) -> None:
+        nonlocal fault
+        show.settle()
+        fault, written = _report(result, report_dir)
+        show.summary(result, written)
+        for line in holding_lines(holding, until or "", "" if platform is None else platform.name):
+            click.echo(line)
+        if fault is not None:
+            click.echo(f"ota-sim: {fault}", err=True)
+
+    with ConsoleShow(plays, broker, target="" if platform is None else platform.name) as show:
+        result = run_all(plays, options, at_once, show, hold)
         if result.interrupted:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # pressed once more, the reports are still written
-    fault, written = _report(result, report_dir)
-    show.summary(result, written)
-    if fault is not None:
-        click.echo(f"ota-sim: {fault}", err=True)
+    if not result.was_held:
+        fault, written = _report(result, report_dir)
+        show.summary(result, written)
+        if fault is not None:
+            click.echo(f"ota-sim: {fault}", err=True)
     sys.exit(result.exit_code if result.interrupted or fault is None else fault.exit_code)
 
 
-def _with_step(plays: Sequence[Play], step: str) -> list[Play]:
+def _chosen(plays: Sequence[Play], variant: str | None, only: str | None, until: str | None) -> list[Play]:
+    """Keep the plays that are asked for; UsageFault: there is none, or too many to hold."""
+    if only is not None and until is not None:
+        raise UsageFault("give --only or --until, not both: --only ends at its step too")
+    chosen = list(plays)
+    if variant is not None:
+        chosen = [play for play in chosen if play.variant == variant]
+        if not chosen:
+            names = list(dict.fromkeys(play.variant for play in plays if play.variant))
+            hint = nearest(variant, names) or f"; there are {listing(names, 30)}"
+            raise UsageFault(f"--variant: no variant is named {variant}{hint}")
+    if only is not None:
+        chosen = _with_step(chosen, only, "--only")
+    if until is not None:
+        chosen = _with_step(chosen, until, "--until")
+        if len(chosen) > 1:
+            having = listing([play.name for play in chosen], 8)
+            raise UsageFault(
+                f"--until keeps one run up, and {len(chosen)} have the step {until}: {having}; give one scenario, "
+                "and --variant if it has several"
+            )
+    return chosen
+
+
+def _with_step(plays: Sequence[Play], step: str, option: str) -> list[Play]:
     """Keep the plays that have a step."""
     having = [play for play in plays if step in {known.id for known in play.steps}]
     if not having:
         names = list(dict.fromkeys(known.id for play in plays for known in play.steps))
         hint = nearest(step, names) or f"; there are {listing(names, 30)}"
-        raise UsageFault(f"--only: no step is named {step}{hint}")
+        raise UsageFault(f"{option}: no step is named {step}{hint}")
     return having
 
 

@@ -38,7 +38,11 @@ def test_the_first_scenario(line, tmp_path):
     done = tool(line, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     if "--report-dir" in line:
-        assert {path.name for path in (tmp_path / "out").iterdir()} == {"junit.xml", "report.json"}
+        assert {path.name for path in (tmp_path / "out").iterdir()} == {
+            "junit.xml",
+            "report.html",
+            "report.json",
+        }
 
 
 def test_there_are_lines_to_run():

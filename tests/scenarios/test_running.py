@@ -99,8 +99,23 @@ async def test_a_worker_that_dies_is_named():
     assert result.started_ms > 1_600_000_000_000
     assert result.reason == "the worker process of x A died (signal SIGKILL)"
     assert events[-1] == PlayEnded(result=result)
+    assert result.story.samples, "what it told before stays"
     again = await worker.play(plays_of()[0], lambda _: None)
     assert again.verdict == "passed"
+    await worker.close()
+
+
+async def test_evidence_of_a_play_whose_worker_died_is_kept_by_its_owner(tmp_path):
+    worker = WorkerProcess(RunOptions(evidence=str(tmp_path)))
+
+    def listen(event):
+        if isinstance(event, StepEnded) and event.result.id == "a":
+            os.kill(worker.pid, signal.SIGKILL)
+
+    result = await worker.play(plays_of(STUCK)[0], listen)
+    assert result.verdict == "broken"
+    assert [each.name for each in tmp_path.rglob("README.txt")] == ["README.txt"]
+    assert result.evidence == str(tmp_path / "x-A")
     await worker.close()
 
 
@@ -119,6 +134,7 @@ async def test_a_worker_is_stopped_with_what_it_had_done():
     result = await task
     assert (result.verdict, result.exit_code) == ("stopped", 130)
     assert [step.verdict for step in result.steps] == ["passed", "passed", "not_played"]
+    assert [device.state for device in result.story.devices] == ["pending", "none", "none", "none"]
     await worker.close()
 
 

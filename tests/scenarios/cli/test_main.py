@@ -76,7 +76,7 @@ def test_light_commands_import_no_servers(arguments):
         "aiohttp",
         "aiohttp.web",
         "platform_stub.server",
-        "device_sim",
+        "device_sim.fleet",
         "jsonschema",
         "rich.console",
     }
@@ -102,4 +102,4 @@ def test_a_reader_that_leaves_does_not_end_the_run(tmp_path):
     errors = process.stderr.read()
     process.stderr.close()
     assert (process.wait(), errors) == (0, b"")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["junit.xml", "report.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["junit.xml", "report.html", "report.json"]
