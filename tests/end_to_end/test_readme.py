@@ -45,6 +45,20 @@ def test_the_first_scenario(line, tmp_path):
         }
 
 
+def test_the_bad_month(tmp_path):
+    (tmp_path / "month.yaml").write_text(re.search(r"```yaml\n(version: 1\nname: a-bad-month\n.*?)```", README, re.DOTALL)[1])
+    done = tool("ota-sim run month.yaml", tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+async def test_the_session():
+    (code,) = re.findall(r"```python\n(async with Session.*?)```", README, re.DOTALL)
+    names = {}
+    body = "from scenarios.session import Session\nasync def play():\n" + code.replace("async", "    async", 1).replace("\n    ", "\n        ")
+    exec(body, names)
+    await names["play"]()
+
+
 def test_there_are_lines_to_run():
     assert len(re.findall(r"^ota-sim (?:check|run) my-first", README, re.MULTILINE)) == 2
 
