@@ -42,7 +42,14 @@ def main():
         assert where.count(str(here / "env")) == len(PACKAGES), f"a package is not ours: {where}"
         tool = here / "env" / "bin" / "ota-sim"
         run(tool, "check", "examples", cwd=here)
-        print(run(tool, "run", "b13-insufficient", cwd=here))
+        print(run(tool, "run", "b13-insufficient", "--report-dir", "reports", cwd=here))
+        page = (here / "reports" / "report.html").read_text()
+        assert "<svg" in page, "the report has no picture"
+        assert "<script" in page, "the report has lost its script"
+        run(tool, "new", "mine.yaml", cwd=here)
+        run(tool, "run", "mine.yaml", cwd=here)
+        device = f"{tool} device"
+        run(tool, "conform", "--entrypoint", device, "--flow", "fuse", "--only", "good", cwd=here)
     print("the built wheel works in a new environment")
 
 
