@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final, Protocol
 
 from msgspec import structs
 
-from device_sim import signing, taps
+from device_sim import signing
 from device_sim.core import effects
 from device_sim.core.events import (
     Answered,
@@ -34,6 +34,7 @@ from device_sim.core.profile import Flow
 from device_sim.core.state import Stage
 from device_sim.core.talker import Actor
 from device_sim.identity import Identity
+from device_sim.kept import PackageAsked, PackageCame, PackageFailed
 from device_sim.recorder import (
     CARD,
     ENDED,
@@ -57,6 +58,8 @@ from platform_stub.protocol.codes import OtaErrno
 
 _LENGTH_DIGITS_MAX: Final = 18
 _TOKEN_REFUSED: Final = str(int(OtaErrno.AUTHENTICATION))
+STAGE_WORDS: Final[Mapping[Stage, str]] = MappingProxyType({stage: stage.name.lower() for stage in Stage})
+"""How stages are called in stories."""
 
 
 Counted = tuple[bool, bool, bool, bool, bool]
@@ -172,8 +175,7 @@ class Agent(ABC):
         for effect in device.handle(event, now_ms):
             carry_out[type(effect)](self, effect)
         if device.stage is not stage and device.stage is not Stage.IDLE:
-            tid, step = (device.job.tid, device.job.step) if device.job is not None else (0, 0)
-            record.add(STAGE, tid, step, device.stage.name.lower())
+            record.add(STAGE, *self._job_and_step(), STAGE_WORDS[device.stage])
         if device.is_present is not was_present:
             record.add(OFFLINE if was_present else ONLINE, text=self.flow)
         self.flush()
@@ -203,12 +205,15 @@ class Agent(ABC):
 
     def renew_key(self, key: str) -> None:
         """Sign with another key from the next login, or call, on."""
+        self.refusals = 0
         self.identity = structs.replace(self.identity, key=key)
         if self.record is not None:
             self.record.add(KEY)
+        self.moved()
 
     def set_faults(self, faults: tuple[Fault, ...]) -> None:
         """Let these faults befall the device; where its clock is off by them, it is from now on."""
+        self.refusals = 0  # what it was refused for may be mended
         skew_ms = self.device.skew_ms
         self.handle(FaultsSet(faults), self.now_ms())
         if self.device.skew_ms != skew_ms:
@@ -236,6 +241,7 @@ class Agent(ABC):
 
     def drop(self) -> None:
         """Cut its connections; it is back at once."""
+        self.refusals = 0
         self.abort()
         self.handle(Dropped(), self.now_ms())
 
@@ -261,6 +267,11 @@ class Agent(ABC):
         """Monotonic milliseconds."""
         return self.crew.alarm.now_ms()
 
+    def _job_and_step(self) -> tuple[int, int]:
+        """Give the job under way, and its last step; zeros for none."""
+        job = self.device.job
+        return (0, 0) if job is None else (job.tid, job.step)
+
     # the download
 
     def answer_began(self, head: Head) -> None:
@@ -274,7 +285,7 @@ class Agent(ABC):
             else None
         )
         if self.record is not None:
-            taps.package_came(self.record, head.status, head.content_range, number or 0)
+            self.record.keep(PackageCame, head.status, head.content_range, number or 0)
         self.handle(Answered(head.status, head.ota_errno, head.content_range, number), self.now_ms())
 
     def answer_went_on(self, data: bytes) -> None:
@@ -288,7 +299,7 @@ class Agent(ABC):
     def answer_failed(self, reason: str, *, timed_out: bool) -> None:
         """The answer did not come, or broke off."""
         if self.record is not None:
-            taps.package_failed(self.record, reason)
+            self.record.keep(PackageFailed, reason)
         self.note(f"download: {reason}")
         self.handle(FetchFailed(reason, timed_out), self.now_ms())
 
@@ -324,7 +335,7 @@ class Agent(ABC):
     def _fetch(self, effect: effects.Fetch) -> None:
         path, start, stop = effect.path, effect.start, effect.stop
         if self.record is not None:
-            taps.package_asked(self.record, path, start, stop)
+            self.record.keep(PackageAsked, path, start, stop)
         self.crew.pool.fetch(self, Request(path, start, stop, self.token(), source=self.source))
 
     def _stop_fetch(self, _: effects.StopFetch) -> None:
@@ -358,11 +369,8 @@ class Agent(ABC):
         struck = self.counters.struck
         struck[effect.what] = struck.get(effect.what, 0) + 1
         if self.record is not None:
-            job = self.device.job
-            tid, step = (job.tid, job.step) if job is not None else (0, 0)
-            self.record.add(
-                STRUCK, tid, step, f"{effect.what}: {effect.text}" if effect.text else effect.what
-            )
+            text = f"{effect.what}: {effect.text}" if effect.text else effect.what
+            self.record.add(STRUCK, *self._job_and_step(), text)
 
     def _power_lost(self, effect: effects.PowerLost) -> None:
         if self.record is not None:

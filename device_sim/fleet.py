@@ -253,6 +253,7 @@ class Fleet(Happenings):
             last_error=self._trace.last_of(device_id),
             is_busy=device.is_busy,
             is_resting=device.rest_due_ms != NEVER,
+            is_hopeless=agent.refusals >= REFUSALS_UNTIL_HOPELESS,
         )
 
     def why(self, device_id: int) -> str:

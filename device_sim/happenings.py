@@ -82,6 +82,12 @@ class Happenings(ABC):
         for agent in self._find(device_ids):
             agent.restore_power()
 
+    def restart(self, device_ids: Iterable[int]) -> None:
+        """Let them leave, cleanly, and come back as the devices that they are; what job they were at is lost."""
+        for agent in self._find(device_ids):
+            agent.leave()
+            agent.arrive(self.alarm.now_ms())
+
     def storm(self, device_ids: Iterable[int]) -> None:
         """Cut all their connections at one moment; they come back at once."""
         for agent in self._find(device_ids):
@@ -133,6 +139,24 @@ class Happenings(ABC):
     def resting(self) -> int:
         """How many devices wait for their running time to go on, and for nothing else."""
         return self._census.resting
+
+    async def rest(self, timeout_s: float) -> bool:
+        """Wait until no device does anything but wait for its running time; False: some do when time is over.
+
+        Raises what the fleet stopped with.
+        """
+        census = self._census
+        return await census.wait(lambda: census.busy <= census.resting, timeout_s)
+
+    def rests(self, device_id: int) -> bool:
+        """Say whether a device waits for its running time to go on. UsageFault for an unknown one."""
+        (agent,) = self._find([device_id])
+        return agent.device.rest_due_ms != NEVER
+
+    def is_still(self, device_id: int) -> bool:
+        """Say whether a device does nothing, or nothing until its running time goes on. UsageFault: an unknown one."""
+        (agent,) = self._find([device_id])
+        return agent.device.rest_due_ms != NEVER or not agent.device.is_busy
 
     def rest_ms(self) -> int | None:
         """Say after how much running time the next of them goes on; None when nobody rests."""

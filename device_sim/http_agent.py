@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
-from device_sim import taps
+from device_sim import kept
 from device_sim.agent import Agent, Crew
 from device_sim.bell_agent import BellAgent
 from device_sim.core import effects
@@ -189,9 +189,8 @@ class HttpAgent(Agent):
         self.counters.calls_answered += 1
         if self.record is not None:
             device = self.device
-            taps.call_answered(
-                self.record, device.dialect, device.asked, device.job, event.status, event.body
-            )
+            said = (event.status, device.dialect, device.asked, *self._job_and_step())
+            self.record.keep_payload(kept.CallAnswered, event.body, *said)
         self.handle(event, self.now_ms())
 
     def answer_failed(self, reason: str, *, timed_out: bool) -> None:
@@ -208,7 +207,7 @@ class HttpAgent(Agent):
         else:
             self.counters.connect_failures += 1
         if self.record is not None:
-            taps.call_failed(self.record, self.device.asked, reason)
+            self.record.keep(kept.CallFailed, self.device.asked, reason)
         self.note(reason)
         self.handle(CallFailed(reason), self.now_ms())
 
@@ -229,7 +228,9 @@ class HttpAgent(Agent):
         counters.calls += 1
         counters.repeats += effect.again
         if self.record is not None:
-            taps.call_made(self.record, self.device.asked, self.device.job, effect)
+            tid, _ = self._job_and_step()
+            said = (effect.method, effect.path, effect.body, effect.again)
+            self.record.keep(kept.CallMade, self.device.asked, tid, *said)
         request = Request(effect.path, 0, 0, self.token(), effect.method, effect.body, self.source)
         self.crew.calls.fetch(self, request)
 

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
-from device_sim import taps
 from device_sim.agent import Agent, Crew
 from device_sim.core import effects
 from device_sim.core.events import LinkDown, LinkUp, Received
@@ -13,6 +12,7 @@ from device_sim.core.profile import Flow, Profile
 from device_sim.core.state import Link
 from device_sim.core.talker import Actor
 from device_sim.identity import Identity
+from device_sim.kept import MessageCame, MessageSent
 from device_sim.snapshot import Counters
 from device_sim.transport.mqtt import MqttLink
 from device_sim.transport.stream import Stream
@@ -142,7 +142,7 @@ class MqttAgent(Agent):
         if suffix == topics.INFORM:
             counters.informs += 1
         if self.record is not None:
-            taps.message_came(self.record, suffix, payload)
+            self.record.keep_payload(MessageCame, payload, suffix)
         self.handle(Received(suffix, payload), now_ms)
 
     def link_made(self) -> None:
@@ -170,7 +170,7 @@ class MqttAgent(Agent):
         counters.messages_sent += 1
         counters.repeats += effect.again
         if self.record is not None:
-            taps.message_sent(self.record, effect)
+            self.record.keep(MessageSent, effect.suffix, effect.payload, effect.again)
         self.link.send(effect.suffix, effect.payload)
 
     carry_out: ClassVar[Mapping[type, Callable[[Any, Any], None]]] = MappingProxyType(

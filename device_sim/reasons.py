@@ -57,6 +57,8 @@ def reason(agent: Agent, last_error: str, now_ms: int, *, is_hopeless: bool) -> 
         after = f" at step {last.step}" if last.outcome is Outcome.FAILED and last.step else ""
         why = f": {last.reason}" if last.reason else ""
         parts.append(f"its last job{_number(last.tid)} {_OUTCOMES[last.outcome]}{after}{why}")
+        if last.reason and last_error.endswith(f": {last.reason}"):
+            last_error = ""  # it is that very end
     elif device.link is Link.PRESENT:
         parts.append("and was given no job")
     shown = "; ".join(parts)

@@ -4,6 +4,9 @@ A story is a device's entries, oldest first; a wire trace its messages and calls
 stay. Counts are of all messages, kept or not, and can be asked for since a mark. Times are milliseconds since the fleet
 began. Nothing is decided here. Packages are never kept, and a payload is cut at `PAYLOAD_BYTES_MAX`.
 
+While devices run, what happens to one is put down as it is (`Record.keep`); it is read for what it says when somebody
+asks, or when there is much of it. What can be put down is in `kept`.
+
     recorder = Recorder(wire=True)
     async with Fleet(stub, identities, recorder=recorder) as fleet:
         before = recorder.mark()
@@ -13,7 +16,8 @@ began. Nothing is decided here. Packages are never kept, and a payload is cut at
 """
 
 from collections.abc import Callable, Iterable
-from typing import Final, Literal
+from typing import Any, Final, Literal
+from typing import Protocol as Interface
 
 from msgspec import Struct
 
@@ -57,6 +61,8 @@ Protocol = Literal["mqtt", "http"]
 STORY_MAX: Final = 200
 WIRE_MAX: Final = 100
 PAYLOAD_BYTES_MAX: Final = 2_048
+UNREAD_MAX: Final = 64
+"""Of what is put down about a device before it is read."""
 OTHER: Final = "other"
 """What a message is counted as when a peer has made up more kinds of them than there can be."""
 _KINDS_MAX: Final = 4_096
@@ -89,75 +95,123 @@ class Wire(Struct, frozen=True, gc=False):
     status: int = 0
 
 
+class Kept(Interface):
+    """What happened, as it was put down. Made with the time, the last mark, and what there is to say."""
+
+    def read(self, record: "Record") -> None:
+        """Say what it was: `Record.tell`, `Record.tally`, `Record.trace`."""
+
+    def wire(self) -> Wire:
+        """Give it as a message; asked of what was given to `Record.trace`."""
+
+
 class Record:
     """What is kept of one device. Written by its agent."""
 
-    __slots__ = ("_counts", "_entries", "_recorder", "_wire", "device_id", "is_cut")
+    __slots__ = ("_counts", "_entries", "_is_cut", "_recorder", "_traced", "_unread", "device_id")
 
     def __init__(self, recorder: "Recorder", device_id: int) -> None:
         self._recorder = recorder
         self.device_id = device_id
-        self.is_cut = False
+        self._is_cut = False
+        self._unread: list[Kept] = []
         self._entries: list[Entry] = []
-        self._wire: list[Wire] = []
+        self._traced: list[Kept | Wire] = []
         self._counts: dict[int, int] = {}
 
-    @property
-    def keeps_wire(self) -> bool:
-        """Whether messages are kept, or only counted."""
-        return self._recorder.keeps_wire
+    def keep(self, kind: Callable[..., Kept], *said: Any) -> None:
+        """Put down what happened, to be read later; where somebody listens, now."""
+        recorder, unread = self._recorder, self._unread
+        unread.append(kind(recorder.now_ms(), recorder.marks, *said))
+        if len(unread) >= recorder.unread_max:
+            self.read()
+
+    def keep_payload(self, kind: Callable[..., Kept], payload: bytes, *said: Any) -> None:
+        """Put down what a peer said; where it says too much for a trace, that is not held on to."""
+        self.keep(kind, payload, *said)
+        if len(payload) > PAYLOAD_BYTES_MAX:
+            self.read()
+
+    def add(self, what: str, tid: int = 0, step: int = 0, text: str = "") -> None:
+        """Put down an entry."""
+        self.keep(_Said, what, tid, step, text)
+
+    # for what is read
+
+    def tell(self, at_ms: int, what: str, tid: int = 0, step: int = 0, text: str = "") -> None:
+        """Have an entry."""
+        entry = Entry(at_ms, what, tid, step, text)
+        self._entries.append(entry)
+        if self._recorder.heard is not None:
+            self._recorder.heard(self.device_id, entry)
+
+    def tally(self, mark: int, way: Way, what: str, step: int = 0) -> None:
+        """Count a message: `what` is a topic's suffix or the name of a call."""
+        key = mark << _KINDS_BITS | self._recorder.number_of(way, what, step)
+        self._counts[key] = self._counts.get(key, 0) + 1
+
+    def trace(self, kept: Kept, size_bytes: int = 0) -> None:
+        """Have a message, where messages are kept; one whose payload is too large is cut now."""
+        recorder = self._recorder
+        if recorder.keeps_wire:
+            self._traced.append(kept.wire() if size_bytes > PAYLOAD_BYTES_MAX else kept)
+            if recorder.heard_wire is not None:
+                recorder.heard_wire(self.device_id, kept.wire())
+
+    # what there is to see
 
     @property
     def entries(self) -> tuple[Entry, ...]:
         """The newest entries, oldest first."""
+        self.read()
         return tuple(self._entries)
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether older entries were dropped."""
+        self.read()
+        return self._is_cut
 
     @property
     def wire(self) -> tuple[Wire, ...]:
         """The newest messages, oldest first."""
-        return tuple(self._wire)
-
-    def add(self, what: str, tid: int = 0, step: int = 0, text: str = "") -> None:
-        """Keep an entry; the oldest goes when there are too many."""
-        recorder = self._recorder
-        entry = Entry(recorder.now_ms(), what, tid, step, text)
-        if len(self._entries) >= recorder.story_max:
-            del self._entries[0]
-            self.is_cut = True
-        self._entries.append(entry)
-        if recorder.heard is not None:
-            recorder.heard(self.device_id, entry)
-
-    def tally(self, way: Way, what: str, step: int = 0) -> None:
-        """Count a message: `what` is a topic's suffix or the name of a call."""
-        key = self._recorder.key_of(way, what, step)
-        self._counts[key] = self._counts.get(key, 0) + 1
-
-    def trace(
-        self,
-        way: Way,
-        protocol: Protocol,
-        name: str,
-        payload: bytes,
-        *,
-        status: int = 0,
-        size_bytes: int | None = None,
-    ) -> None:
-        """Keep a message; the oldest goes when there are too many. To be called where `keeps_wire`."""
-        recorder = self._recorder
-        kept = bytes(payload[:PAYLOAD_BYTES_MAX])
-        size_bytes = len(payload) if size_bytes is None else size_bytes
-        if len(self._wire) >= recorder.wire_max:
-            del self._wire[0]
-        wire = Wire(recorder.now_ms(), way, protocol, name, kept, size_bytes, status)
-        self._wire.append(wire)
-        if recorder.heard_wire is not None:
-            recorder.heard_wire(self.device_id, wire)
+        self.read()
+        return tuple(each if isinstance(each, Wire) else each.wire() for each in self._traced)
 
     def sum_of(self, kinds: set[int], since: int) -> int:
-        """Add up the counts of these kinds since a mark."""
+        """Add up the counts of these kinds since a mark, as far as they are read."""
         least = since << _KINDS_BITS
         return sum(n for key, n in self._counts.items() if key >= least and key & _KINDS_MASK in kinds)
+
+    def read(self) -> None:
+        """Read what was put down; the oldest goes where there is too much."""
+        if not self._unread:
+            return
+        unread, self._unread = self._unread, []
+        for kept in unread:
+            kept.read(self)
+        recorder = self._recorder
+        if len(self._entries) > recorder.story_max:
+            del self._entries[: -recorder.story_max]
+            self._is_cut = True
+        del self._traced[: -recorder.wire_max]
+
+
+class _Said(Struct, frozen=True, gc=False):
+    """An entry that is put down as one."""
+
+    at_ms: int
+    mark: int
+    what: str
+    tid: int
+    step: int
+    text: str
+
+    def read(self, record: Record) -> None:
+        record.tell(self.at_ms, self.what, self.tid, self.step, self.text)
+
+    def wire(self) -> Wire:
+        raise AssertionError("an entry is no message")
 
 
 class Recorder:
@@ -187,11 +241,12 @@ class Recorder:
         self.keeps_wire = wire
         self.heard = heard
         self.heard_wire = heard_wire
+        self.unread_max = UNREAD_MAX if heard is None and heard_wire is None else 1
         self.now_ms: Callable[[], int] = now_ms if now_ms is not None else _no_time
         self._has_clock = now_ms is not None
         self._records: dict[int, Record] = {}
         self._kinds: dict[tuple[Way, str, int], int] = {}
-        self._marks = 0
+        self.marks = 0  # the last one given
 
     def begin(self, now_ms: Callable[[], int]) -> None:
         """Take a fleet's clock, unless there is one of its own."""
@@ -222,8 +277,8 @@ class Recorder:
 
     def mark(self) -> int:
         """Begin to count anew for whoever gives this to `count` as `since`; older marks stay good."""
-        self._marks += 1
-        return self._marks
+        self.marks += 1
+        return self.marks
 
     def count(
         self,
@@ -251,23 +306,26 @@ class Recorder:
         `what` is a topic's suffix, with or without its leading slash, or the name of a call: version, check, token,
         status, download; None is any.
         """
+        records = self._records
+        counted = {at: records.get(at) for at in (records if device_ids is None else device_ids)}
+        for record in counted.values():
+            if record is not None:
+                record.read()
         kinds = {
             number
             for (one, named, at), number in self._kinds.items()
             if one == way and (what is None or named == what.removeprefix("/")) and step in {None, at}
         }
-        records = self._records
-        wanted = records if device_ids is None else device_ids
-        return {at: records[at].sum_of(kinds, since) if at in records else 0 for at in wanted}
+        return {at: 0 if record is None else record.sum_of(kinds, since) for at, record in counted.items()}
 
-    def key_of(self, way: Way, what: str, step: int) -> int:
-        """Give the number under which a message is counted now."""
+    def number_of(self, way: Way, what: str, step: int) -> int:
+        """Give the number of a kind of message, made when it is first asked for."""
         kinds = self._kinds
         number = kinds.get((way, what, step))
         if number is None:
             kind = (way, what, step) if len(kinds) < _KINDS_MAX else (way, OTHER, 0)
             number = kinds.setdefault(kind, len(kinds))
-        return self._marks << _KINDS_BITS | number
+        return number
 
 
 def _no_time() -> int:

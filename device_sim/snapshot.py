@@ -129,6 +129,7 @@ class DeviceView:
     last_error: str
     is_busy: bool
     is_resting: bool  # busy, and waits for its running time to go on, for nothing else
+    is_hopeless: bool  # refused again and again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

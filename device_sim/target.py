@@ -99,6 +99,11 @@ def claim_descriptors(devices: int, downloads: int, *, shared: bool) -> None:
     most = max((limit - used) // each - downloads, 0)
     ends = "both ends of each connection are in this process" if shared else "a connection each"
     advice = "run the stub in a process of its own (ota-sim serve), " if shared else ""
+    if not devices:
+        raise EnvironmentFault(
+            f"the connections for {downloads:,} calls and downloads at once need {needed:,} descriptors, and this process "
+            f"may open {limit:,}; raise the limit (ulimit -Hn)"
+        )
     raise EnvironmentFault(
         f"{devices:,} devices need {needed:,} descriptors ({ends}), and this process may open {limit:,}: "
         f"{most:,} devices fit. {advice}split the fleet over several processes, or raise the limit (ulimit -Hn)"

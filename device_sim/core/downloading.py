@@ -68,7 +68,10 @@ def fetch(state: Talker, job: Job, now_ms: int, out: list[Effect]) -> None:
 def fetch_due(state: Talker, job: Job, _: Tick, now_ms: int, out: list[Effect]) -> None:
     """Ask again, or for the next range, when it is time."""
     if job.due_ms <= now_ms:
+        late_ms = now_ms - job.due_ms if state.stage is Stage.PAUSING else 0
         job.due_ms = NEVER
+        if state.plight is not None:
+            mishaps.catch_up(state, state.plight, job, late_ms)
         fetch(state, job, now_ms, out)
 
 

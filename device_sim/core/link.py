@@ -26,9 +26,10 @@ def connect(state: State, out: list[Effect]) -> None:
 
 
 def switch_on(state: State, now_ms: int) -> None:
-    """Begin: the device's age is counted from the first time on."""
+    """Begin: the device's age is counted from the first time on, and its card may be told then."""
     if state.born_ms == NEVER:
         state.born_ms = now_ms + state.passed_ms
+        state.card_is_new |= state.profile.posts_card and bool(state.iccid)
     state.card_unposted, state.card_is_new = state.card_is_new, False
     start(state, now_ms)
 

@@ -127,9 +127,22 @@ def pause_of(plight: Plight, job: Job) -> int:
     """Say for how long a slow download waits before its next range."""
     position, each = job.download.position, plight.first("slow")
     since, plight.paced_at = plight.paced_at, position
+    credit, plight.credit_bytes = plight.credit_bytes, 0
+    if credit and position == since:  # it goes on after a leap
+        plight.paced_at += credit
     if each is None or not each.fault.rate:
         return 0
     return max(position - since, 0) * 1_000 // each.fault.rate
+
+
+def catch_up(state: State, plight: Plight, job: Job, late_ms: int) -> None:
+    """Let a slow download take up at once what it could have had while its running time went on in a leap."""
+    each = plight.first("slow")
+    if each is None or not each.fault.rate:
+        return
+    late_bytes = late_ms // 1_000 * each.fault.rate
+    job.download.chunk_bytes = min(state.profile.chunk_bytes, each.fault.rate + late_bytes)
+    plight.credit_bytes = late_bytes
 
 
 def begin_job(state: State, plight: Plight, job: Job, out: list[Effect]) -> None:

@@ -37,6 +37,7 @@ class Plight:
         "armed",
         "battery",
         "boots",
+        "credit_bytes",
         "drop_due_ms",
         "first_answer",
         "is_changed",
@@ -56,6 +57,7 @@ class Plight:
         self.mcu_storage_bytes: int | None = None
         self.skew_ms = 0
         self.drop_due_ms = NEVER  # when it drops its connection; `reconnects`
+        self.credit_bytes = 0  # that a slow download may have besides, as its running time went on in a leap
         self.paced_at = 0  # the byte up to which a slow download has had its pauses
         self.boots = 0  # of what was installed, that failed in a row
         self.is_changed = False  # the job has failed, and yet something else runs now, which has to be told
@@ -76,7 +78,7 @@ class Plight:
 
     def begin_job(self, kind: UpdateKind) -> None:
         """Arm what is about this job."""
-        self.paced_at, self.boots, self.first_answer = 0, 0, None
+        self.paced_at, self.credit_bytes, self.boots, self.first_answer = 0, 0, 0, None
         self.is_changed = self.is_reordered = False
         for each in self.armed:
             fault = each.fault

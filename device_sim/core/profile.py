@@ -32,6 +32,9 @@ class Profile:
     reply_interval_max_ms: int = 60_000
     install_ms: int = 0
     reboot_ms: int | None = None  # how long it is offline after an install; None: it does not reboot
+    posts_card: bool = (
+        False  # over MQTT: it tells its card, if it has one, at its first login too, not only a new one
+    )
     card_swap_ms: int = 100  # how long it is offline while its card is replaced
     keepalive_s: int = 300
     start_jitter_ms: int = 250

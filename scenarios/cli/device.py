@@ -4,6 +4,7 @@ It prints what happens to it, a line each, and runs until it is stopped. What it
 """
 
 import asyncio
+import sys
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -37,6 +38,7 @@ from scenarios.cli.hardware import Ordered, faults_by_device, hardware_options, 
 from scenarios.cli.moments import span_ms
 from scenarios.units import show_span
 
+INTERRUPTED: Final = 130
 SHOWN_BYTES_MAX: Final = 400
 """Of a payload, with --wire."""
 
@@ -167,6 +169,7 @@ def device(  # noqa: PLR0913, PLR0917 - one argument an option
         keepalive_s=keepalive_s,
         inform=inform,
         start_jitter_ms=0,
+        posts_card=True,
         world=world_of(**said),
     )
     diary = Diary(identity, state, flash)
@@ -179,7 +182,7 @@ def device(  # noqa: PLR0913, PLR0917 - one argument an option
     )
     diary.say("start", f"runs {_versions(identity.f_version, identity.s_version)}")
     if asyncio.run(until_stopped(_run(fleet, diary, identity.device_id, struck))):
-        raise KeyboardInterrupt
+        sys.exit(INTERRUPTED)  # its last line has said so
 
 
 def _identity_of(flow: Flow, said: dict[str, Any]) -> Identity:

@@ -4,7 +4,6 @@ A value of several words is written `FIRST,word=value,...`, with the words of a 
 """
 
 import re
-import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -15,6 +14,7 @@ import click
 from device_sim import Fault, Flow, Level, Span, World
 from device_sim.core.faults import ALWAYS, MEANINGS, PLACES, WHATS
 from platform_stub.protocol.errors import UsageFault
+from scenarios.selection import WHOLE_SHARE, Filter, SelectionFault, drawn
 from scenarios.units import (
     PERCENT_PATTERN,
     RATE_PATTERN,
@@ -31,11 +31,10 @@ PER_CENT: Final = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ordered:
-    """A fault, and how many devices it is for: a share in per cent, a count, or all."""
+    """A fault, and how many devices it is for: so many or such a share, drawn; None: all."""
 
     fault: Fault
-    share: float | None
-    count: int | None
+    drawing: Filter | None
     text: str
 
     def choose(self, flows: Mapping[int, Flow], seed: int) -> list[int]:
@@ -49,26 +48,31 @@ class Ordered:
             raise UsageFault(
                 f"--fault {self.text}: it is about flow {' or '.join(meant)}, which no device speaks"
             )
-        if self.share is None and self.count is None:
+        if self.drawing is None:
             return able
-        wanted = self.count if self.count is not None else self._share_of(len(able))
-        if wanted > len(able):
-            raise UsageFault(f"--fault {self.text}: there are only {len(able):,} devices that can have it")
-        ranked = sorted(able, key=lambda at: (zlib.crc32(f"{seed}/{self.text}/{at}".encode()), at))
-        return sorted(ranked[:wanted])
-
-    def _share_of(self, devices: int) -> int:
-        assert self.share is not None, "a share, or a count"
-        wanted = int(devices * self.share / PER_CENT + 0.5)
-        if not wanted:
-            raise UsageFault(f"--fault {self.text}: {self.share:g} % of {devices:,} devices are none")
-        return wanted
+        try:
+            return sorted(drawn(able, self.drawing, f"{seed}/{self.text}"))
+        except SelectionFault as fault:
+            raise UsageFault(f"--fault {self.text}: {fault}") from None
 
 
 def _percent(text: str) -> float:
     if not re.match(PERCENT_PATTERN, text):
         raise ValueError(f"per cent are wanted, such as 80, not {text!r}")
     return read_percent(text)
+
+
+def _share(text: str) -> Filter:
+    share = round(_percent(text) * WHOLE_SHARE / PER_CENT)
+    if not share:
+        raise ValueError(f"{text} is nobody; a share is more than 0 %")
+    return Filter("share", share)
+
+
+def _count(text: str) -> Filter:
+    if not (count := _number(text)):
+        raise ValueError("0 is nobody")
+    return Filter("some", count)
 
 
 def _rate(text: str) -> float:
@@ -116,8 +120,8 @@ _FAULT: Final[Mapping[str, tuple[str, Callable[[str], Any]]]] = MappingProxyType
         "for": ("for_ms", read_span_ms),
         "by": ("skew_ms", _offset_ms),
         "boots": ("boots", _number),
-        "share": ("share", _percent),
-        "count": ("count", _number),
+        "share": ("share", _share),
+        "count": ("count", _count),
     }
 )
 
@@ -167,7 +171,7 @@ def read_fault(text: str) -> Ordered:
             more["at"] = "download"
     if more.get("update") not in {None, "FOTA", "SOTA"}:
         raise ValueError(f"update: FOTA or SOTA, not {more['update']!r}")
-    return Ordered(fault=Fault(what=first, **more), share=share, count=count, text=text)
+    return Ordered(fault=Fault(what=first, **more), drawing=share or count, text=text)
 
 
 def _as_option(read: Callable[[str], Any], name: str) -> click.ParamType[Any]:

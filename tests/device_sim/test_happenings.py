@@ -218,7 +218,7 @@ async def test_levels_are_set_while_the_fleet_runs(world, flow):
         await world.until(task, success=1, failed=2)
         await fleet.idle(30)
         assert fleet.snapshot().failed_steps == {102: 1, 105: 1}
-        assert "battery at 12 %" in fleet.why(device_ids[0])
+        assert fleet.why(device_ids[0]).count("battery at 12 %") == 1
         fleet.set_world(device_ids, battery=80, storage_bytes=10_000_000)
         task = await world.order(device_ids, await world.add_package("3.0"))
         await world.until(task, success=3)

@@ -133,6 +133,19 @@ def test_a_slow_download_is_hurried_by_the_account_s_clock(flow):
 
 
 @every_flow
+def test_a_slow_download_takes_up_what_a_leap_of_time_gave_it_and_goes_on_slowly(flow):
+    field = Field(flow, Fault(what="slow", rate=100)).on()
+    field.job()
+    field.until_stage(Stage.PAUSING)
+    pauses = field.stages.count(Stage.PAUSING)
+    field.pass_time(5_000)
+    succeeded(field.run())
+    assert (
+        field.stages.count(Stage.PAUSING) - pauses == 4
+    )  # of 8 without the leap: 500 bytes came in one range
+
+
+@every_flow
 @pytest.mark.parametrize("step", [102, 103, 104, 105, 106, 107, 202, 203, 204, 205, 206, 207])
 def test_a_chosen_failure_fails_so_many_jobs_after_so_many_good_ones(flow, step):
     field = Field(flow, Fault(what="fails", step=step, attempts=1, after=1)).on()

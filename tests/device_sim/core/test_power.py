@@ -1,5 +1,7 @@
 """Power that goes and comes back, cards put in meanwhile, and running time that goes on faster than the shell's clock."""
 
+from dataclasses import replace
+
 import pytest
 
 from device_sim.core.bell import Bell
@@ -124,6 +126,31 @@ def test_a_job_goes_on_after_a_cut_in_the_middle(flow, stage):
 
 
 # cards
+
+
+def test_a_card_is_told_at_the_first_login_alone_where_the_profile_says_so():
+    story = Story(profile=replace(PLAIN, posts_card=True), iccid="0111", imsi="0222")
+    story.tell(PowerOn())
+    assert story.tell(LinkUp()) == [version(1), card(2, "0111", "0222")]
+    story.reply(topics.PROPERTY_POST_REPLY, 2)
+    assert not story.device.card_unposted
+    story.tell(PowerCut())
+    story.tell(PowerBack())
+    assert story.tell(LinkUp()) == [version(3)]
+    without = Story(profile=replace(PLAIN, posts_card=True), iccid="")
+    without.tell(PowerOn())
+    assert without.tell(LinkUp()) == [version(1)]
+
+
+@every_flow
+def test_who_leaves_while_off_for_a_span_does_not_come_back(flow):
+    field = Field(flow).on()
+    field.wait(0)
+    field.tell(PowerCut(600_000))
+    field.tell(PowerOff())
+    assert (field.device.link, field.device.due_ms, field.device.is_busy) == (Link.OFF, NEVER, False)
+    field.wait(1_000_000)
+    assert field.device.link is Link.OFF
 
 
 def test_a_card_that_was_put_in_while_off_is_posted_when_the_power_is_back():

@@ -171,7 +171,7 @@ async def test_a_battery_that_is_too_low(stub, world, tmp_path):
     ("option", "value", "wrong"),
     [
         ("--fault", "explode", "Invalid value for '--fault': there is no fault 'explode'; there are silent,"),
-        ("--fault", "silent,share=2%", "ota-sim: --fault silent,share=2%: 2 % of 3 devices are none"),
+        ("--fault", "silent,count=4", "ota-sim: --fault silent,count=4: there are only 3 to choose 4 from"),
         ("--battery", "full", "Invalid value for '--battery': per cent are wanted"),
         ("--storage", "much", "Invalid value for '--storage': a size is wanted"),
         ("--install", "60s-10s", "Invalid value for '--install': '60s-10s' goes downwards"),

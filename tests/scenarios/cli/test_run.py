@@ -96,7 +96,7 @@ def test_reports_that_cannot_be_written_are_told_before_the_run(file, tmp_path):
     (tmp_path / "r" / "x").touch()
     outcome = run(file("{"), "--report-dir", tmp_path / "r" / "x" / "y")
     assert outcome.exit_code == 3
-    assert "reports can't be written to" in outcome.stderr
+    assert "y can't be written to: Not a directory" in outcome.stderr
     assert outcome.stdout == ""
 
 
