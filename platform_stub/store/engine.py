@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import StaticPool
 
 from platform_stub.store.errors import StoreRefused, StoreUnavailable
@@ -140,10 +140,10 @@ def open_store(folder: Path) -> Store:
         raise StoreRefused(f"{folder}: can't be used as data folder: {why}. Name another one.") from exc
     try:
         return _open_locked(folder, lock_fd)
-    except (OperationalError, OSError) as exc:
+    except (DBAPIError, sqlite3.Error, OSError) as exc:  # a full disk may also look like a damaged image
         os.close(lock_fd)
         raise StoreRefused(
-            f"{folder}: the database can't be opened for writing: {exc}. Name another folder."
+            f"{folder}: the database can't be opened for writing: {exc}. Is the disk full? Name another folder."
         ) from exc
     except BaseException:
         os.close(lock_fd)
