@@ -575,6 +575,8 @@ class Play(_Value, frozen=True, kw_only=True):
     never: tuple[Never, ...] = ()  # looked at after each step, and while one waits
     on_error: Literal["stop", "continue"] = "stop"  # when the platform's adapter fails in a step
     variables: dict[str, str] = {}  # the values that were in force, as they are written
+    given: tuple[str, ...] = ()  # the variables whose value was given to it, and is not the file's own
+    is_session: bool = False  # a program's, which `file` names, and not read from that file
 
     @property
     def name(self) -> str:

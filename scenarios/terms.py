@@ -198,7 +198,7 @@ Reason = Literal[
     "not_found",
     "malformed",
 ]
-Outcome = Literal["created", "done", "refused"]
+Outcome = Literal["created", "done", "refused", "any"]
 Source = Literal["purchased", "free", "grandfathered", "none"]
 
 DeviceStage = Annotated[str, _one_of(stage.name.lower() for stage in Stage)]

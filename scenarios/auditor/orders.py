@@ -68,6 +68,7 @@ class Task:
     starts_ms: int
     created_free: bool  # before the charging date: what P5 keeps uncharged
     jobs: dict[Hashable, JobState]
+    freed: int = 0  # devices that are free for life by it (B8, P3)
     held_ms: dict[Hashable, int] = field(default_factory=dict)  # by arrears, so far (P10)
     is_paused: bool = False
     is_cancelled: bool = False

@@ -194,6 +194,7 @@ class Book:
                 starts_ms=now_ms if terms.starts_ms is None else terms.starts_ms,
                 created_free=not holder.charges(now_ms),
                 jobs=dict.fromkeys(wanted, JobState.PENDING),
+                freed=prediction.grandfathered,
             )
         )
         for key in wanted:
@@ -262,6 +263,10 @@ class Book:
         late = holder.policy.grandfathered_when == "update_succeeded"
         return late and known.created_free and self._device(device).right is None
 
+    def freed(self, task: int) -> int:
+        """Count the devices that a task has made free for life so far (B8, P3)."""
+        return self._tasks[task].freed
+
     def starts_ms(self, task: int) -> int:
         """Give when devices may begin with a task."""
         return self._tasks[task].starts_ms
@@ -296,6 +301,7 @@ class Book:
         late = holder.policy.grandfathered_when == "update_succeeded"
         if late and known.right is None and task.created_free and not holder.charges(now_ms):
             self._entitle(task.account, device, EntitlementSource.GRANDFATHERED)
+            task.freed += 1
 
     def job_failed(self, device: Hashable, kind: UpdateKind) -> None:
         """End the device's open job of this kind badly; nothing comes back (B12)."""

@@ -183,7 +183,8 @@ def _load(
 
 
 def _plays(reading: Reading, name: str, rows: Mapping[str, FleetRows], filled: Filled) -> list[Play]:
-    return make_plays(msgspec.convert(reading.value, model.Scenario), name, rows, filled.values)
+    plays = make_plays(msgspec.convert(reading.value, model.Scenario), name, rows)
+    return [structs.replace(play, variables=filled.values, given=filled.given) for play in plays]
 
 
 def _judge(

@@ -23,6 +23,7 @@ from scenarios.loader.task_steps import SPAN_MAX_MS, judge_product, judge_task_s
 
 RULES: Final[Mapping[str, int]] = {"B": 17, "P": 16, "I": 7, "E": 11}
 FEN_MAX: Final = 2**53
+_MOVE_THE_CLOCK: Final = ("advance", "advance_to")
 _OF_CONNECTED: Final[Mapping[str, str]] = {
     "fault": "nothing goes wrong with them",
     "set_devices": "nothing of them is there to change",
@@ -149,6 +150,7 @@ def _judge_steps(document: Document, names: Names) -> None:
             judge_device_step(document, names, entry, action)
             judge_patience(document, names, entry, action)
             judge_target(document, names, entry)
+            _judge_beside_others(document, entry, action)
             now_ms = _judge_clock(document, entry, now_ms)
         judge_expectations(document, names, entry, action)
 
@@ -233,6 +235,17 @@ def _judge_devices(document: Document, names: Names, entry: Entry, action: str, 
         size = names.size(texts, entry.before)
         if step.create_task.verification == "first" and size is not None and size != 1:
             document.blame(path, f"a verification is of exactly one device (P15), not of {size:,}")
+
+
+def _judge_beside_others(document: Document, entry: Entry, action: str) -> None:
+    """Hold that the clock stands still while steps are done at once: what they came to would depend on chance."""
+    moves = action in _MOVE_THE_CLOCK
+    path = (*entry.path, action)
+    if isinstance(entry.step, model.Step) and isinstance(entry.step.wait_until, model.WaitUntil):
+        moves, path = entry.step.wait_until.advance is not UNSET, (*path, "advance")
+    if moves and entry.is_beside_others:
+        text = "the clock is not moved beside other steps; move it in a step before the block or after it"
+        document.blame(path, text, at_key=True)
 
 
 def _judge_clock(document: Document, entry: Entry, now_ms: int | None) -> int | None:

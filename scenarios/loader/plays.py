@@ -26,13 +26,10 @@ T = TypeVar("T")
 _PRODUCTS: Final = {play.DEFAULT_PRODUCT: model.Product()}
 
 
-def make_plays(
-    scenario: model.Scenario, file: str, rows: Mapping[str, FleetRows], variables: dict[str, str]
-) -> list[play.Play]:
-    """Make the plays in the order of the variants; `variables` are in force already."""
+def make_plays(scenario: model.Scenario, file: str, rows: Mapping[str, FleetRows]) -> list[play.Play]:
+    """Make the plays in the order of the variants."""
     variants = scenario.variants or {"": model.Variant()}
-    plays = (_play(scenario, file, rows, name, variant) for name, variant in variants.items())
-    return [structs.replace(each, variables=variables) for each in plays]
+    return [_play(scenario, file, rows, name, variant) for name, variant in variants.items()]
 
 
 def _play(

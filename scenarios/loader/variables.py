@@ -25,6 +25,7 @@ class Filled:
 
     root: tree.Node
     values: dict[str, str] = field(default_factory=dict)
+    given: tuple[str, ...] = ()  # those whose value is not the file's own
     faults: list[tuple[Path, str, bool]] = field(default_factory=list)  # True: it is about the key
 
 
@@ -55,6 +56,7 @@ def fill_in(root: tree.Node, given: Mapping[str, str]) -> Filled:
     filler = _Filler(known, filled)
     filled.root = filler.root(root)
     filled.values = {name: scalar.text for name, scalar in known.items()}
+    filled.given = tuple(name for name in known if name in given)
     for name in known.keys() - filler.used:
         filled.faults.append(((PART, name), f"nothing uses the variable {name}; take it out", True))
     return filled

@@ -36,31 +36,9 @@ def read_expected(expect: model.Until, variant: str) -> play.Expected:
         task_state=read.taken(expect, "task_state"),
         counts=read.counts(expect),
         amounts={name: units.read_fen(str(value)) for name, value in amounts.items() if value is not None},
-        versions=tuple(
-            play.ExpectedVersions(
-                devices=read_devices(v.devices),
-                f_version=or_default(v.f_version, None),
-                s_version=or_default(v.s_version, None),
-            )
-            for v in or_default(expect.versions, [])
-        ),
-        entitlements=tuple(
-            play.ExpectedEntitlements(
-                devices=read_devices(v.devices),
-                source=read.taken(v, "source"),
-                valid=or_default(v.valid, None),
-                support=or_default(v.support, None),
-            )
-            for v in or_default(expect.entitlements, [])
-        ),
-        distribution=tuple(
-            play.ExpectedDistribution(
-                product=v.product,
-                f_versions=or_default(v.f_versions, None),
-                s_versions=or_default(v.s_versions, None),
-            )
-            for v in or_default(expect.distribution, [])
-        ),
+        versions=tuple(_versions(v) for v in or_default(expect.versions, [])),
+        entitlements=tuple(read.entitlements(v) for v in or_default(expect.entitlements, [])),
+        distribution=tuple(_distribution(v) for v in or_default(expect.distribution, [])),
         running=tuple(_running(v) for v in or_default(expect.running, [])),
         messages=tuple(_messages(v) for v in or_default(expect.messages, [])),
         pushed=tuple(
@@ -87,6 +65,15 @@ class _Reader:
         """Take a field's value; None when it was left out, or is no field here."""
         return or_default(value_for(getattr(expect, name, UNSET), self._variant), None)
 
+    def entitlements(self, expect: model.ExpectEntitlements) -> play.ExpectedEntitlements:
+        """Take what entitlements devices must have."""
+        return play.ExpectedEntitlements(
+            devices=read_devices(expect.devices),
+            source=self.taken(expect, "source"),
+            valid=or_default(expect.valid, None),
+            support=or_default(expect.support, None),
+        )
+
     def counts(self, expect: model.Until) -> dict[str, play.Wanted]:
         """Take every count, by its name."""
         found = {name: self.taken(expect, name) for name in model.COUNTS}
@@ -97,6 +84,22 @@ class _Reader:
         found |= {f"struck.{step_id}": count for step_id, count in or_default(expect.struck, {}).items()}
         found |= {f"journal.{kind}": count for kind, count in or_default(expect.journal, {}).items()}
         return {name: read_wanted(value) for name, value in found.items() if value is not None}
+
+
+def _versions(entry: model.ExpectVersions) -> play.ExpectedVersions:
+    return play.ExpectedVersions(
+        devices=read_devices(entry.devices),
+        f_version=or_default(entry.f_version, None),
+        s_version=or_default(entry.s_version, None),
+    )
+
+
+def _distribution(entry: model.ExpectDistribution) -> play.ExpectedDistribution:
+    return play.ExpectedDistribution(
+        product=entry.product,
+        f_versions=or_default(entry.f_versions, None),
+        s_versions=or_default(entry.s_versions, None),
+    )
 
 
 def _running(entry: model.ExpectRunning) -> play.ExpectedDevices:

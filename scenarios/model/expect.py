@@ -252,7 +252,10 @@ class Expect(Until, frozen=True, kw_only=True):
 
     outcome: (
         Annotated[
-            OutcomeEach, Meta(description="created, done or refused. Left out: anything but a refusal.")
+            OutcomeEach,
+            Meta(
+                description="created, done or refused; any: one of these. Left out: anything but a refusal."
+            ),
         ]
         | UnsetType
     ) = UNSET

@@ -48,7 +48,7 @@ async def _terminate(stage: Stage, _: p.PlayStep, __: p.Terminate, device_ids: S
 
 
 async def _create_again(
-    stage: Stage, _: p.PlayStep, action: p.CreateAgain, device_ids: Sequence[int]
+    stage: Stage, step: p.PlayStep, action: p.CreateAgain, device_ids: Sequence[int]
 ) -> Seen:
     made: list[Coming] = []
     for product in {stage.roster.members[device_id].product: None for device_id in device_ids}:
@@ -60,7 +60,7 @@ async def _create_again(
         members = [m.again(device.device_id) for m, device in zip(old, answer, strict=True)]
         stage.roster.enlist(action.group, members)
         made += [Coming(device, m) for device, m in zip(answer, members, strict=True) if m.connect]
-    await stage.crew.add(made)
+    stage.say_who_is_absent(step, await stage.crew.add(made))
     return Seen(devices=len(device_ids))
 
 

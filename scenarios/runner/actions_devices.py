@@ -28,12 +28,12 @@ async def upload_package(stage: Stage, _: p.PlayStep, action: p.Upload, __: Sequ
     return refused(answer) if isinstance(answer, Refusal) else Seen()
 
 
-async def register(stage: Stage, _: p.PlayStep, action: p.Register, __: Sequence[int]) -> Seen:
+async def register(stage: Stage, step: p.PlayStep, action: p.Register, __: Sequence[int]) -> Seen:
     """Register more devices, and wait until those that connect are there."""
     made = await stage.register(action.fleet)
     if isinstance(made, Refusal):
         return refused(made)
-    await stage.crew.add(made)
+    stage.say_who_is_absent(step, await stage.crew.add(made))
     return Seen(devices=action.fleet.count)
 
 
@@ -80,20 +80,20 @@ async def power_off(stage: Stage, _: p.PlayStep, action: p.PowerOff, device_ids:
     return Seen(devices=len(here))
 
 
-async def power_on(stage: Stage, _: p.PlayStep, __: p.PowerOn, device_ids: Sequence[int]) -> Seen:
+async def power_on(stage: Stage, step: p.PlayStep, _: p.PowerOn, device_ids: Sequence[int]) -> Seen:
     """Give those that have none their power back, and wait until they are there."""
     roster = stage.roster
     dark = roster.switch_on(roster.in_fleet(device_ids))
     stage.crew.power_on(dark)
-    await stage.crew.back(roster.on_air(dark))
+    await stage.come_back(step, roster.on_air(dark))
     return Seen(devices=len(dark))
 
 
-async def storm(stage: Stage, _: p.PlayStep, __: p.Storm, device_ids: Sequence[int]) -> Seen:
+async def storm(stage: Stage, step: p.PlayStep, _: p.Storm, device_ids: Sequence[int]) -> Seen:
     """Cut the connections of those that are there, and wait until they are back."""
     here = stage.roster.on_air(device_ids)
     stage.crew.storm(here)
-    await stage.crew.back(here)
+    await stage.come_back(step, here)
     return Seen(devices=len(here))
 
 
@@ -116,7 +116,7 @@ async def swap_cards(stage: Stage, step: p.PlayStep, _: p.SwapCards, device_ids:
     return await _put_in(stage, step, swapped)
 
 
-async def renew_keys(stage: Stage, _: p.PlayStep, action: p.RenewKeys, device_ids: Sequence[int]) -> Seen:
+async def renew_keys(stage: Stage, step: p.PlayStep, action: p.RenewKeys, device_ids: Sequence[int]) -> Seen:
     """Give devices new keys; those that are told sign with them from their next login, or call, on."""
     roster, wanted = stage.roster, list(dict.fromkeys(device_ids))
     for device_id in wanted:
@@ -127,7 +127,7 @@ async def renew_keys(stage: Stage, _: p.PlayStep, action: p.RenewKeys, device_id
             stage.crew.renew_keys({device_id: answer.key})
     roster.lock(wanted, is_locked=not action.told)
     if action.told:
-        await stage.crew.back(roster.on_air(wanted))
+        await stage.come_back(step, roster.on_air(wanted))
     return Seen(devices=len(wanted))
 
 

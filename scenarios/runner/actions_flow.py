@@ -15,7 +15,6 @@ from platform_stub.protocol import operator as api
 from scenarios import play as p
 from scenarios.operator import Refusal
 from scenarios.results import Seen
-from scenarios.runner.crew import Coming
 from scenarios.runner.roster import CannotSelect
 from scenarios.runner.stage import Ordered, Stage
 from scenarios.runner.standing import created, jobs_of, refused
@@ -211,10 +210,9 @@ async def clear_injected(stage: Stage, _: p.PlayStep, action: p.ClearInjected, _
     return Seen() if gone is None else refused(gone)
 
 
-async def reconnect(stage: Stage, _: p.PlayStep, __: p.Reconnect, device_ids: Sequence[int]) -> Seen:
-    """Let devices go off and come back."""
+async def reconnect(stage: Stage, step: p.PlayStep, _: p.Reconnect, device_ids: Sequence[int]) -> Seen:
+    """Let devices go off and come back as the devices that they are."""
     here = stage.roster.on_air(device_ids)
-    known = {device.device_id: device for device in await stage.operator.devices(stage.account_id)}
-    await stage.crew.remove(here)
-    await stage.crew.add(Coming(known[d], stage.roster.members[d]) for d in here)
+    stage.crew.restart(here)
+    await stage.come_back(step, here)
     return Seen(devices=len(here))

@@ -50,7 +50,7 @@ class Clock:
     async def rest(self, step: p.PlayStep, limit_ms: int, ended: int, look: Look | None) -> str:
         """Let devices do what they do without time, and enter in the book how their jobs ended."""
         stage, tasks = self._stage, self._paper.tasks
-        running = tasks.all_running(stage.now_ms())
+        running = stage.made(tasks.all_running(stage.now_ms()))
         note = await self._rests.come_to_rest(step, running, limit_ms, ended, look)
         over = {step_id: self._over(step_id, ids) for step_id, ids in running.items()}
         tasks.settle({s: ids for s, ids in over.items() if ids}, stage.now_ms(), stage.roster.states)

@@ -16,7 +16,6 @@ from device_sim import (
     Fault,
     Fleet,
     FleetError,
-    FleetFailed,
     FleetSnapshot,
     Identity,
     Profile,
@@ -35,12 +34,19 @@ DEVICES_PER_JITTER_MS: Final = 8
 POLL_MIN_MS: Final = 100
 POLL_MAX_MS: Final = 2_000
 """How often devices that speak HTTP ask: a play does not wait long for a few, and is not flooded by many."""
-
+REPLY_MS: Final = 1_000
+REPLY_MAX_MS: Final = 8_000
+RETRY_MS: Final = 50
+RETRY_MAX_MS: Final = 400
+REFUSED_MS: Final = 250
+BACKOFF_MAX_MS: Final = 4_000
+"""How soon devices try again what went wrong, in real time: a play waits less for it than the field does."""
 
 PRESENT: Final = "present"
 LOOK_S: Final = 0.02
-REST_LOOK_S: Final = 0.05
 NAMED_MAX: Final = 5
+_KEEP_OUT: Final = frozenset({"clock_skew", "expired_token", "silent"})
+"""Faults that may keep a device from coming in at all."""
 FAIL: Final = ""
 """Stands for the step in what `fail` arms: it replaces what an earlier one has armed."""
 FLEET: Final = "fleet "
@@ -109,23 +115,53 @@ class Crew:
         self._enlist(fleet, coming)
 
     async def ready(self) -> None:
-        """Wait until all are present; FleetError names who is not."""
-        if self._fleet is not None:
+        """Wait until all are present whom nothing keeps out that was made to; FleetError names who is not."""
+        if self._fleet is None:
+            return
+        if any(map(self._is_kept_out, self._known)):
+            await self.back(self._known)
+        else:
             await self._fleet.ready(CONNECT_S + CONNECT_S_PER_DEVICE * self._fleet.snapshot().devices)
 
-    async def back(self, device_ids: Iterable[int]) -> None:
-        """Wait until these are present, whatever becomes of others; FleetError names who is not."""
+    async def back(self, device_ids: Iterable[int], limit_s: float = CONNECT_S) -> list[int]:
+        """Wait until these are present, whatever becomes of others; answers whom a fault of theirs keeps out.
+
+        Nobody waits for who is refused again and again. FleetError names who is not there without such a fault.
+        """
         missing = list(device_ids)
-        deadline = time.monotonic() + CONNECT_S + CONNECT_S_PER_DEVICE * len(missing)
+        deadline = time.monotonic() + limit_s + CONNECT_S_PER_DEVICE * len(missing)
         while self._fleet is not None:
             missing = [device_id for device_id in missing if self._fleet.device(device_id).link != PRESENT]
-            if not missing:
-                return
+            is_over = time.monotonic() >= deadline
+            if is_over or all(map(self.is_barred, missing)):
+                if all(map(self._is_kept_out, missing)):
+                    return missing
+                raise FleetError(self.absence(missing))
             await self.probe()
-            if time.monotonic() >= deadline:
-                named = "; ".join(f"device {d} {self.describe(d)}" for d in missing[:NAMED_MAX])
-                raise FleetError(f"{len(missing):,} devices are not there: {named}")
             await asyncio.sleep(LOOK_S)
+        return []
+
+    def absence(self, device_ids: Sequence[int]) -> str:
+        """Say of devices that they are not there, and why the first of them are not."""
+        named = "; ".join(f"device {d} {self.describe(d)}" for d in device_ids[:NAMED_MAX])
+        more = f"; and {len(device_ids) - NAMED_MAX:,} more" if len(device_ids) > NAMED_MAX else ""
+        count = "1 device is" if len(device_ids) == 1 else f"{len(device_ids):,} devices are"
+        return f"{count} not there: {named}{more}"
+
+    def is_barred(self, device_id: int) -> bool:
+        """Whether nobody need wait for a device to come in: it was refused again and again, or does not ask."""
+        view = self.view(device_id)
+        if view is None or view.link == PRESENT:
+            return False
+        return view.is_hopeless or (view.flow != "mqtt" and "silent" in self._armed(device_id))
+
+    def _is_kept_out(self, device_id: int) -> bool:
+        """Whether a fault of a device is one that may keep it out."""
+        return not _KEEP_OUT.isdisjoint(self._armed(device_id))
+
+    def _armed(self, device_id: int) -> set[str]:
+        """Name the kinds of a device's faults."""
+        return {fault.what for fault in self._faults.get(device_id, {}).values()}
 
     async def idle(self, timeout_s: float) -> None:
         """Wait until no device does anything; FleetError names who still does."""
@@ -134,25 +170,16 @@ class Crew:
 
     async def rest(self, timeout_s: float) -> None:
         """Wait until no device does anything but wait for its own time to pass; FleetError names who still does."""
-        deadline = time.monotonic() + timeout_s
-        while not self.is_at_rest:
-            left_s = deadline - time.monotonic()
-            try:
-                await self.idle(min(max(left_s, 0), REST_LOOK_S))
-            except FleetFailed:
-                raise
-            except FleetError:
-                if left_s <= 0:
-                    raise
+        if not await self.comes_to_rest(timeout_s):
+            await self.idle(0)
+
+    async def comes_to_rest(self, timeout_s: float) -> bool:
+        """Wait for the same; False: some device still does something. Raises what the fleet as a whole stopped with."""
+        return self._fleet is None or await self._fleet.rest(timeout_s)
 
     async def probe(self) -> None:
         """Raise FleetFailed, or EnvironmentFault, when the fleet as a whole has stopped."""
-        try:
-            await self.idle(0)
-        except FleetFailed:
-            raise
-        except FleetError:
-            return  # busy, as it should be
+        await self.comes_to_rest(0)
 
     def fail(self, device_ids: Iterable[int], step: int, times: int) -> None:
         """Let their next jobs fail."""
@@ -215,6 +242,11 @@ class Crew:
         if self._fleet is not None and (wanted := list(device_ids)):
             self._fleet.storm(wanted)
 
+    def restart(self, device_ids: Iterable[int]) -> None:
+        """Let devices leave and come back as they are, without the job they were at; `back` waits for them."""
+        if self._fleet is not None and (wanted := list(device_ids)):
+            self._fleet.restart(wanted)
+
     def renew_keys(self, keys: Mapping[int, str]) -> None:
         """Let devices sign with other keys from their next login, or call, on."""
         if self._fleet is not None and keys:
@@ -250,14 +282,14 @@ class Crew:
         if self._fleet is not None and cards:
             await self._fleet.replace_cards(cards, timeout_s)
 
-    async def add(self, devices: Iterable[Coming]) -> None:
-        """Let more devices come, and wait until they are present."""
+    async def add(self, devices: Iterable[Coming]) -> list[int]:
+        """Let more devices come, and wait until they are present; answers whom a fault of theirs keeps out."""
         devices = list(devices)
         if self._fleet is None:
             await self.start(devices)
         elif devices:
             self._enlist(self._fleet, devices)
-        await self.back(coming.device.device_id for coming in devices)
+        return await self.back(coming.device.device_id for coming in devices)
 
     async def remove(self, device_ids: Iterable[int]) -> None:
         """Let devices go. One that comes back under the same ID brings its faults along."""
@@ -289,13 +321,11 @@ class Crew:
 
     def is_still(self, device_id: int) -> bool:
         """Whether a device does nothing that ends without its own time going on: it rests, or is not busy at all."""
-        view = self.view(device_id)
-        return view is None or view.is_resting or not view.is_busy
+        return self._fleet is None or device_id not in self._known or self._fleet.is_still(device_id)
 
     def is_resting(self, device_id: int) -> bool:
         """Whether a device waits for its own time to go on."""
-        view = self.view(device_id)
-        return view is not None and view.is_resting
+        return self._fleet is not None and device_id in self._known and self._fleet.rests(device_id)
 
     @property
     def fleet(self) -> Fleet | None:
@@ -338,6 +368,12 @@ class Crew:
 def _profile(count: int) -> Profile:
     """Choose the habits of so many devices."""
     return Profile(
+        reply_interval_ms=REPLY_MS,
+        reply_interval_max_ms=REPLY_MAX_MS,
+        download_retry_ms=RETRY_MS,
+        download_retry_max_ms=RETRY_MAX_MS,
+        backoff_max_ms=BACKOFF_MAX_MS,
+        refused_base_ms=REFUSED_MS,
         start_jitter_ms=min(START_JITTER_MAX_MS, count // DEVICES_PER_JITTER_MS),
         poll_ms=min(POLL_MAX_MS, max(POLL_MIN_MS, count)),
     )

@@ -144,12 +144,13 @@ class Director:
         if isinstance(step.action, p.Parallel):
             return await self._do_together(step, step.action)
         turn = self._turns.begin(step)
+        await self._turns.learn_versions([turn])
         await self._turns.perform(turn)
         if turn.is_done:
             after = await self._turns.stage.standing()
             await self._turns.learn(turn)
             self._turns.predict(turn, after.now_ms)
-            await self._turns.wait(turn, after.now_ms, is_predicted=self._is_predicted)
+            await self._turns.wait(turn, after.now_ms)
             await self._turns.count(turn)
             await self._sum_up([turn], {*turn.opened, *self._turns.paper.tasks.open_steps()})
         return await self._judged(turn)
@@ -159,6 +160,7 @@ class Director:
         turns = self._turns
         outer = turns.begin(step)
         inner = [turns.begin(each) for each in action.steps]
+        await turns.learn_versions(inner)
         began = time.monotonic()
         try:
             async with asyncio.TaskGroup() as group:
@@ -166,14 +168,16 @@ class Director:
                     group.create_task(turns.perform(turn), name=f"step {turn.step.id}")
         except BaseExceptionGroup as exc:
             raise _first(exc) from exc
-        seconds = time.monotonic() - began
         after = await turns.stage.standing()
         await turns.learn(outer)
         turns.predict_together(inner, after.now_ms)
         for turn in inner:
             if turn.is_done:
-                await turns.wait(turn, after.now_ms, is_predicted=self._is_predicted)
+                await turns.wait(turn, after.now_ms)
                 await turns.count(turn)
+        for turn in inner:
+            await turns.count_own(turn)
+        seconds = time.monotonic() - began
         outer.seen = outer.predicted = Seen()
         await self._sum_up([outer, *inner], {*outer.opened, *turns.paper.tasks.open_steps()})
         results = [await self._judge.judge(turn) for turn in inner]
@@ -182,10 +186,6 @@ class Director:
         at_ms, began = self._stage.now_ms(), began - self.began
         parts = tuple(structs.replace(each, at_ms=at_ms, began=began, seconds=seconds) for each in results)
         return await self._judged(outer, parts)
-
-    @property
-    def _is_predicted(self) -> bool:
-        return not self._judge.unpredicted
 
     async def _sum_up(self, turns: list[Turn], opened: set[str]) -> None:
         """Compare what goes beyond a step's own answer, and see how the account stands after it."""

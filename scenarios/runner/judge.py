@@ -54,7 +54,11 @@ class Judge:
         return _with_xfail(structs.replace(result, verdict=verdict, differences=tuple(differences)), step)
 
     def _remark(self, turn: Turn) -> str:
-        """Say what was not predicted: whose jobs the book does not know of, as devices do them while nobody waits."""
+        """Say who is not there, and what was not predicted: jobs that devices do while nobody waits."""
+        said = self._turns.stage.absent.get(turn.step.id, "")
+        return "; ".join(filter(None, (said, self._unpredicted(turn))))
+
+    def _unpredicted(self, turn: Turn) -> str:
         if self.unpredicted:
             return "" if self.unpredicted == self._said_once else self.unpredicted
         own = self._turns.own(turn)

@@ -221,9 +221,11 @@ def _set_webhook(tasks: PaperTasks, _: p.PlayStep, action: p.SetWebhook, __: Seq
 def _check(tasks: PaperTasks, _: p.PlayStep, action: p.Check, __: Sequence[int], now_ms: int) -> Seen:
     if action.of is None:
         return Seen()
-    seen = structs.replace(tasks.created[action.of].created, outcome="done", left=None)
-    if tasks.may_run(action.of, now_ms):  # jobs that may run may have run
-        return seen
+    task = tasks.created[action.of]
+    freed, is_at_once = tasks.book.freed(task.number), tasks.play.policy.grandfathered_when == "job_created"
+    seen = structs.replace(task.created, outcome="done", left=None, grandfathered=freed)
+    if tasks.may_run(action.of, now_ms):  # jobs that may run may have run, and freed their devices (P3)
+        return seen if is_at_once else structs.replace(seen, grandfathered=None)
     now = _standing_of(tasks, action.of, now_ms)
     return structs.replace(seen, jobs=now.jobs, task_state=now.task_state)
 

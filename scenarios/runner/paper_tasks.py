@@ -25,6 +25,7 @@ from scenarios.runner.taken_in import ACCOUNT
 OPEN: Final = "pending"
 """How an open job stands on paper."""
 _ENDS: Final = frozenset({"success", "failed"})
+_ASTRAY: Final = frozenset({"failed", "cancelled"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,6 +256,18 @@ class PaperTasks:
                 assert isinstance(device, int)
                 self.roster.states[steps[number]][device] = "failed"
                 self._told.add((steps[number], device))
+
+    def astray(self) -> set[int]:
+        """Give the living devices that may run something else than the book knows: a job of theirs went wrong."""
+        wrong = {d for states in self.roster.states.values() for d, s in states.items() if s in _ASTRAY}
+        return set(self.roster.in_fleet(wrong))
+
+    def learn_versions(self, versions: Mapping[int, tuple[str | None, str | None]], now_ms: int) -> None:
+        """Tell the book what devices run, in the module and behind it; an open job says more than that."""
+        for device_id, both in versions.items():
+            for kind, version in zip((UpdateKind.FOTA, UpdateKind.SOTA), both, strict=True):
+                if version is not None and not self.book.has_open_job(device_id, kind):
+                    self.book.report_version(device_id, kind, version, now_ms)
 
     def end_jobs(self, step_id: str, ends: Mapping[int, str], now_ms: int) -> None:
         """Tell the book how jobs of a step's task ended; one that it has not open, it has heard of already."""

@@ -95,11 +95,14 @@ def _not_done(tasks: PaperTasks, step: p.PlayStep, note: str) -> _Begun:
     return _Begun(step, planned=planned)
 
 
+_UNDER_WAY: Final = frozenset({"jobs.downloading", "jobs.upgrading"})
+
+
 def _wait_until(paper: Paper, action: p.WaitUntil) -> None:
-    """Let all jobs that can run do so; how far the clock is moved for it is not on paper."""
-    tasks = paper.tasks
+    """Let all jobs that can run do so; how far the clock is moved for it, and what is under way, is not on paper."""
+    tasks, until = paper.tasks, action.until
     tasks.settle(tasks.all_running(paper.now_ms()), paper.now_ms())
-    if action.advance_ms:
+    if action.advance_ms or not _UNDER_WAY.isdisjoint(until.counts) or until.running:
         tasks.is_lost = True
 
 

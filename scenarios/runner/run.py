@@ -18,11 +18,19 @@ from scenarios.auditor import audit_database
 from scenarios.auditor.findings import AuditReport
 from scenarios.capabilities import with_target
 from scenarios.ground import Ground, lacking, open_ground
-from scenarios.keeping import keep_evidence
 from scenarios.operator import OperatorFault
 from scenarios.play import Play
-from scenarios.report.evidence import concerned
-from scenarios.results import AuditResult, DeviceStory, PlayResult, PlayVerdict, StepResult, Story, result_of
+from scenarios.report.evidence import concerned, keep_evidence
+from scenarios.results import (
+    AuditResult,
+    DeviceStory,
+    Holding,
+    PlayResult,
+    PlayVerdict,
+    StepResult,
+    Story,
+    result_of,
+)
 from scenarios.runner.crew import Crew
 from scenarios.runner.director import Director
 from scenarios.runner.events import Event, Listener, PlayEnded, PlayStarted, StepEnded
@@ -31,7 +39,6 @@ from scenarios.runner.paper import Paper
 from scenarios.runner.sampler import Sampler
 from scenarios.runner.stage import Stage
 from scenarios.runner.stories import stories
-from scenarios.running import Holding
 
 KEEP_S = 5.0
 """How long the journal of a play that did not pass is waited for."""

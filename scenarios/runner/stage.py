@@ -8,7 +8,7 @@ import contextlib
 import itertools
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Final, NamedTuple, Self, TypeVar
 
@@ -31,6 +31,8 @@ from scenarios.runner.watch import watch
 T = TypeVar("T")
 
 PAGE: Final = 50_000
+WAIT_MS: Final = 60_000
+"""How long devices may take to come in where a step does not say."""
 
 
 AUTO_ADDED: Final = "auto-add: "
@@ -52,7 +54,8 @@ class SetUpFault(OtaSimError):
 class Stage:
     """The world of one play. `now_ms` is the account's clock, followed from the platform's answers.
 
-    `journal` counts the journal's entries by their kind; `cards` are those that steps have put in.
+    `journal` counts the journal's entries by their kind; `cards` are those that steps have put in; `absent` says, by
+    step, who did not come in that should have.
     """
 
     def __init__(self, play: p.Play, operator: Operator, listener: Listener) -> None:
@@ -71,6 +74,7 @@ class Stage:
         self.orders: dict[str, Ordered] = {}
         self.journal: Counter[str] = Counter()
         self.cards: dict[int, tuple[str, str]] = {}
+        self.absent: dict[str, str] = {}
         self._offset_ms = 0
         self._journal_at = 0
         self._journal_before: Counter[str] = Counter()
@@ -144,6 +148,16 @@ class Stage:
         signs = member.flow == "south" and (member.has_product_key or self.play.strict)
         return self._product_keys[member.product] if signs else ""
 
+    async def come_back(self, step: p.PlayStep, device_ids: Sequence[int]) -> None:
+        """Wait until devices are there, as long as a step waits; whom a fault keeps out the step says."""
+        limit_ms = WAIT_MS if step.wait_ms is None else step.wait_ms
+        self.say_who_is_absent(step, await self.crew.back(device_ids, limit_ms / 1_000))
+
+    def say_who_is_absent(self, step: p.PlayStep, device_ids: Sequence[int]) -> None:
+        """Let a step say whom a fault keeps out."""
+        if device_ids:
+            self.absent[step.id] = self.crew.absence(device_ids)
+
     async def standing(self) -> Standing:
         """Ask how the account stands, and who has become licensed."""
         for entry in await self.operator.journal(self.account_id, self._journal_at):
@@ -163,6 +177,10 @@ class Stage:
     def entered(self) -> dict[str, int]:
         """Count the journal's entries since the step began by their kind, as far as they were read."""
         return dict(self.journal - self._journal_before)
+
+    def made(self, by_step: Mapping[str, T]) -> dict[str, T]:
+        """Leave out steps whose task the platform never made: the book may have more."""
+        return {step_id: each for step_id, each in by_step.items() if step_id in self.tasks}
 
     async def learn(self, step_id: str) -> None:
         """Learn where each job of a step's task stands."""

@@ -104,6 +104,19 @@ class Turns:
             if step_id in stage.tasks:
                 await stage.learn(step_id)
 
+    async def learn_versions(self, turns: Sequence[Turn]) -> None:
+        """Learn what devices run that may have been updated although their job has not ended well.
+
+        One that was told too late that its job is over reports the target all the same, and can't be in a task to it
+        any more (P7). The book can't know that.
+        """
+        if not any(isinstance(turn.step.action, p.CreateTask | p.RetryTask) for turn in turns):
+            return
+        if astray := self.paper.tasks.astray():
+            devices = await self.stage.operator.devices(self.stage.account_id)
+            known = {each.device_id: (each.f_version, each.s_version) for each in devices}
+            self.paper.tasks.learn_versions({d: known[d] for d in astray if d in known}, self.stage.now_ms())
+
     def predict(self, turn: Turn, now_ms: int) -> None:
         """Ask the book what the step must have come to."""
         of, moves, states = turn.of, is_move(turn.step), self.stage.roster.states
@@ -143,12 +156,10 @@ class Turns:
         group = action.group if isinstance(action, p.CreateAgain) else action.fleet.name
         return [roster.members[d] for d in roster.listed.get(group, [])[turn.listed.get(group, 0) :]]
 
-    async def wait(self, turn: Turn, now_ms: int, *, is_predicted: bool) -> None:
+    async def wait(self, turn: Turn, now_ms: int) -> None:
         """Wait for the devices that the step waits for, and enter in the book how their jobs ended."""
         stage, tasks, step = self.stage, self.paper.tasks, turn.step
-        turn.awaited = self._awaited(turn, now_ms)
-        if not is_predicted:  # the book may await jobs that the platform never made
-            turn.awaited = {step_id: ids for step_id, ids in turn.awaited.items() if step_id in stage.tasks}
+        turn.awaited = stage.made(self._awaited(turn, now_ms))
         if not turn.awaited:
             return
         if is_move(step):
@@ -162,6 +173,8 @@ class Turns:
         """Give whose jobs must end before the next step."""
         stage, tasks, step, of = self.stage, self.paper.tasks, turn.step, turn.of
         awaited = awaited_by(tasks, step, turn.running, now_ms, turn.device_ids)
+        if isinstance(step.action, p.Reconnect | p.PowerOn | p.Storm):  # who can't come in is not waited for
+            awaited = {s: [d for d in ids if not stage.crew.is_barred(d)] for s, ids in awaited.items()}
         is_missing = step.id in stage.tasks and step.id not in tasks.created  # the book refuses it
         if is_missing and step.wait_ms is not None:
             return {**awaited, step.id: stage.roster.on_air(stage.roster.states[step.id])}
@@ -171,9 +184,16 @@ class Turns:
 
     async def count(self, turn: Turn) -> None:
         """Count the jobs that are shown."""
+        if (shown := shown_of(turn.awaited, self.own(turn))) is not None:
+            await self._show(turn, shown)
+
+    async def count_own(self, turn: Turn) -> None:
+        """Count the jobs of a step's own task anew: another step that was done at once has waited for them."""
         own = self.own(turn)
-        if (shown := shown_of(turn.awaited, own)) is None:
-            return
+        if turn.is_done and turn.seen.jobs is not None and own is not None:
+            await self._show(turn, own)
+
+    async def _show(self, turn: Turn, shown: str) -> None:
         stage, tasks = self.stage, self.paper.tasks
         task, now_ms = await stage.task(shown), stage.now_ms()
         turn.seen = structs.replace(turn.seen, jobs=jobs_of(task), task_state=task.state)
@@ -233,6 +253,8 @@ class Turns:
         for turn in turns:
             turn.seen = complete(turn.seen, self.before, after)
             if turn.predicted is not None:
+                if isinstance(turn.step.action, p.Check) and turn.predicted.grandfathered is None:
+                    turn.predicted = structs.replace(turn.predicted, grandfathered=turn.seen.grandfathered)
                 turn.predicted = complete(turn.predicted, self._paper_before, paper_after)
         self.before, self._paper_before = after, paper_after
 

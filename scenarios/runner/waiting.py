@@ -107,19 +107,18 @@ class Rests:
         tell = _teller(stage, step, sum(map(len, awaited.values())), ended)
         rest_began: float | None = None
         while True:
-            await stage.crew.probe()
             if look is not None:
                 await look()
             tell()
-            if not stage.crew.is_at_rest:
+            if not await stage.crew.comes_to_rest(LOOK_S):
                 rest_began = None
             else:
                 rest_began = time.monotonic() if rest_began is None else rest_began
                 if not await self._still(awaited, time.monotonic() - rest_began):
                     return ""
+                await asyncio.sleep(LOOK_S / 2)
             if time.monotonic() - began >= wait_ms / 1_000:
                 return await self._missing(awaited, wait_ms)
-            await asyncio.sleep(LOOK_S / 2)
 
     async def _still(self, awaited: Awaited, rested_s: float) -> bool:
         """Whether any of these jobs is waited for still."""

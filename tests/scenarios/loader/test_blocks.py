@@ -74,6 +74,24 @@ def test_what_steps_at_once_can_know():
     ]
 
 
+def test_the_clock_is_not_moved_in_a_block():
+    assert mistakes_of("""\
+  - id: both
+    parallel:
+      - {id: a, advance: 1h}
+      - {id: b, advance_to: 2040-01-01T00:00Z}
+      - {id: c, wait_until: {until: {left: 0}, advance: 1h}}
+      - {id: d, wait_until: {until: {left: 0}}}
+""") == [
+        f"{where}: the clock is not moved beside other steps; move it in a step before the block or after it"
+        for where in (
+            "7:17: steps.both.parallel.a.advance",
+            "8:17: steps.both.parallel.b.advance_to",
+            "9:48: steps.both.parallel.c.wait_until.advance",
+        )
+    ]
+
+
 def test_one_mistake_in_a_block_hides_no_other():
     assert mistakes_of("""\
   - id: both

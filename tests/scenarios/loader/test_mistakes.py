@@ -143,7 +143,7 @@ CHANGED = [
         "or a mapping with one for each variant, found a list"),
     ]),
     ("      left: 1", "      outcome: refuesd", [
-        ("s.yaml:27:16: steps.E2.expect.outcome: expected one of created, done, refused, or a mapping with one for "
+        ("s.yaml:27:16: steps.E2.expect.outcome: expected one of any, created, done, refused, or a mapping with one for "
         "each variant, found 'refuesd'; did you mean refused?"),
     ]),
     ("clock: 2021-06-01T00:00:00+08:00", "clock: 2021-06-01", [

@@ -102,3 +102,18 @@ def test_an_install_that_takes_longer_than_the_step_waits(devices, more, place):
     advice = "write wait: none and let the time pass with advance, or wait with wait_until and its advance"
     said = f"an install takes devices of meters 35 s at least, and the step waits {waits}"
     assert found == [f"{place}: {said}; {advice}"]
+
+
+@pytest.mark.parametrize(
+    ("expect", "is_said"),
+    [
+        ("{outcome: {F: created, P: refused}}", False),
+        ("{outcome: created, deducted: {F: 2, P: 0}}", True),
+        ("{outcome: created, jobs: {success: {F: 2, P: 0}}}", True),
+    ],
+)
+def test_an_expectation_of_each_variant_says_whether_anything_is_installed(expect, is_said):
+    """An outcome by variant is a mapping, and can't be looked up in a set."""
+    text = SLOW.replace("DEVICES", "meters").replace("steps:", "variants: {F: {}, P: {}}\nsteps:")
+    found = mistakes_of(f"{text}    expect: {expect}\n")
+    assert [mistake.partition(": ")[0] for mistake in found] == (["11:18"] if is_said else [])

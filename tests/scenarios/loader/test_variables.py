@@ -58,6 +58,7 @@ def test_another_value_is_read_as_its_place_wants_it():
     assert play.steps[0].action.package.target == "03"
     assert play.steps[1].action == p.SetChargingDate(at_ms=0)
     assert play.variables["count"] == "7"
+    assert play.given == ("count", "target", "date")
     assert "other" not in play.variables
 
 

@@ -380,3 +380,47 @@ async def test_pushes_of_a_single_task():
   - {id: b, create_task: {kind: FOTA, target: "2", devices: "meters[2]", notification: webhook}, wait: none, expect: {pushed: [{of: b, count: 1}, {of: a, count: 2}]}}
 """)
     assert wrong(result) == []
+
+
+async def test_whichever_of_two_it_is_may_be_all_the_same():
+    """P14: `outcome: any` takes a refusal too, and what the block came to is held all the same."""
+    steps = """\
+  - id: both
+    parallel:
+      - {id: a, create_task: {kind: FOTA, target: "2", devices: "meters[1-2]"}, expect: {outcome: any}}
+      - {id: b, create_task: {kind: FOTA, target: "3", devices: "meters[3-4]"}, expect: {outcome: any}}
+    expect: {deducted: 2, left: 1, journal: {bound: 2}}
+"""
+    result = await run(steps)
+    assert wrong(result) == []
+    assert sorted(part.seen.outcome for part in result.steps[0].parallel) == ["created", "refused"]
+    result = await run(steps.replace("bound: 2", "bound: 1"))
+    assert wrong(result) == [("both", "", [("journal.bound", 1, 2)])]
+
+
+async def test_steps_at_once_show_how_their_jobs_ended():
+    result = await run("""\
+  - id: both
+    parallel:
+      - {id: a, create_task: {kind: FOTA, target: "2", devices: "meters[1]"}}
+      - {id: b, create_task: {kind: SOTA, target: "3", devices: "meters[2]"}}
+""")
+    assert wrong(result) == []
+    assert [part.seen.jobs for part in result.steps[0].parallel] == [{"success": 1}, {"success": 1}]
+    assert {part.seen.task_state for part in result.steps[0].parallel} == {"finished"}
+
+
+async def test_a_task_that_only_the_book_has_is_no_end_of_the_run():
+    """The platform refuses what the book, told wrong, would create; the step is judged, and the run goes on."""
+    result = await run("""\
+  - {id: deaf, fault: {devices: "meters[1]", what: hang, at: install}}
+  - {id: a, create_task: {kind: FOTA, target: "2", devices: "meters[1-2]"}, wait: none}
+  - {id: hung, wait_until: {of: a, until: {jobs: {success: 1, upgrading: 1}}}}
+  - {id: late, advance: 11 min}
+  - {id: off, power_off: {devices: "meters[1]"}}
+  - {id: on, power_on: {devices: "meters[1]"}, expect: {versions: [{devices: "meters[1]", f_version: "2"}]}}
+  - {id: again, retry_task: {of: a}, expect: {reason: devices_unusable}}
+  - {id: end, check: {of: a}, expect: {jobs: {success: 1, failed: 1}}}
+""")
+    assert wrong(result) == []
+    assert verdicts(result) == ["passed"] * 8

@@ -304,3 +304,42 @@ async def test_a_share_is_the_same_on_paper_and_in_a_run(seed):
 """
     result = await run(steps, f"seed: {seed}\n{HEAD}steps:\n")
     assert wrong(result) == []
+
+
+# who can't come in
+
+
+async def test_who_is_refused_for_good_is_not_waited_for_and_named():
+    result = await run("""\
+  - {id: clock, fault: {devices: "meters[1]", what: clock_skew, by: -30d}}
+  - {id: back, storm: {devices: meters}, expect: {running: [{devices: "meters[2-4]", link: present}]}}
+  - {id: set, clear_faults: {by: clock}}
+  - {id: again, reconnect: {devices: meters}, expect: {running: [{devices: meters, link: present}]}}
+""")
+    assert wrong(result) == []
+    assert remarks(result)["back"].startswith("1 device is not there: device 1 is offline")
+    assert "again" not in remarks(result)
+    assert result.seconds < 20
+
+
+async def test_a_device_that_reconnects_keeps_what_its_faults_have_counted():
+    result = await run("""\
+  - {id: bad, fault: {devices: "meters[1]", what: fails, step: 205, attempts: 1}}
+  - {id: a, create_task: {kind: FOTA, target: "2", devices: "meters[1]"}, expect: {jobs: {failed: 1}}}
+  - {id: b, reconnect: {devices: "meters[1]"}}
+  - {id: c, retry_task: {of: a}, expect: {deducted: 0, jobs: {success: 1}}}
+""")
+    assert wrong(result) == []
+
+
+async def test_a_look_at_a_task_says_whom_it_made_free_for_life():
+    """B8, P3."""
+    head = HEAD.replace("charging_date: 2021-04-02", "charging_date: 2021-07-02") + "steps:\n"
+    result = await run(
+        """\
+  - {id: a, create_task: {kind: FOTA, target: "2", devices: asleep}, expect: {grandfathered: 2}}
+  - {id: b, check: {of: a}, expect: {grandfathered: 2, deducted: 0}}
+""",
+        head,
+    )
+    assert wrong(result) == []
