@@ -17,10 +17,10 @@ import device_sim
 from platform_stub.access_log import LineLog
 from platform_stub.server import Stub
 from scenarios.adapters.entry import filled, find_factory
+from scenarios.adapters.guard import Guarded, one_line, raised
 from scenarios.adapters.host import Host, Late, Raised
 from scenarios.brokers import unmet
 from scenarios.capabilities import misfit
-from scenarios.guard import Guarded, one_line, raised
 from scenarios.operator import HttpOperator, Operator, OperatorFault
 from scenarios.play import Play
 from scenarios.runner.options import RunOptions

@@ -12,6 +12,8 @@ from msgspec import Struct
 from platform_stub.protocol.operator import Policy
 from scenarios.brokers import BROKERS
 from scenarios.play import Play, PlayStep, spell_wanted
+from scenarios.target import Address
+from scenarios.versions import versions_in_use
 
 StepVerdict = Literal["passed", "failed", "xfailed", "unchecked", "not_played", "planned"]
 PlayVerdict = Literal["passed", "failed", "skipped", "broken", "stopped"]
@@ -156,6 +158,11 @@ class DeviceStory(_Value, frozen=True, kw_only=True):
     entries: tuple[StoryEntry, ...] = ()
     is_cut: bool = False  # whether older entries were dropped
 
+    @property
+    def is_well(self) -> bool:
+        """Whether nothing is to be said about it."""
+        return not self.why and self.state in {"success", "none", ""}
+
 
 class Story(_Value, frozen=True, kw_only=True):
     """What a play looked like over time."""
@@ -192,6 +199,10 @@ class PlayResult(_Value, frozen=True, kw_only=True):
     evidence: str = ""  # the folder with what a failed run left, where one was asked for
     target: str = ""  # the platform under test; empty: the stub
     target_file: str = ""  # the file that describes it
+    variables: dict[str, str] = {}  # the values that were in force
+    given: tuple[str, ...] = ()  # those of them that are not the scenario's own
+    is_session: bool = False  # a program's; `file` is that program
+    versions: dict[str, str] = {}  # of this program, Python and the system
     fleet: FleetFigures | None = None
     fee_fen: int = 0
     started_ms: int = 0
@@ -206,6 +217,11 @@ class PlayResult(_Value, frozen=True, kw_only=True):
     def failed_steps(self) -> tuple[StepResult, ...]:
         """The steps that failed, those at the end too."""
         return tuple(step for step in (*self.steps, *self.teardown) if step.verdict == "failed")
+
+    @property
+    def all_steps(self) -> tuple[StepResult, ...]:
+        """Its steps and those at the end, each followed by those that are done at once in it."""
+        return tuple(one for step in (*self.steps, *self.teardown) for one in (step, *step.parallel))
 
 
 def result_of(
@@ -238,6 +254,10 @@ def result_of(
         devices=play.device_count,
         connected=play.connected_count,
         steps=(*done, *map(not_played, play.steps[len(done) :])),
+        variables=play.variables,
+        given=play.given,
+        is_session=play.is_session,
+        versions=versions_in_use(),
     )
 
 
@@ -285,6 +305,16 @@ def spread_text(counts: Mapping[str, int]) -> str:
     """Spell how many devices have which version, the most frequent first."""
     spread = sorted(counts.items(), key=lambda part: (-part[1], part[0]))
     return ", ".join(f"{version}: {count:,}" for version, count in spread if count) or "none"
+
+
+class Holding(_Value, frozen=True, kw_only=True):
+    """What stays up after the last step of a play that is not over: where it is, and what the account's number is."""
+
+    result: PlayResult
+    http: Address
+    mqtt: Address | None
+    account_id: int
+    database: str | None
 
 
 class RunResult(_Value, frozen=True, kw_only=True):

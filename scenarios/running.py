@@ -8,17 +8,14 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from typing import Final, Literal, Protocol
-
-from msgspec import Struct
 
 from scenarios.heard import Heard
 from scenarios.play import Play
-from scenarios.results import PlayResult, RunResult
+from scenarios.results import Holding, PlayResult, RunResult
 from scenarios.runner.events import Event, PlayEnded
 from scenarios.runner.options import RunOptions
-from scenarios.target import Address
+from scenarios.versions import tool_version
 from scenarios.worker_process import STOP_S, WorkerProcess, lost
 
 Stopper = Literal["Ctrl-C", "SIGTERM"]
@@ -32,26 +29,8 @@ class Show(Protocol):
         """Something happened in play number `at`."""
 
 
-class Holding(Struct, frozen=True, kw_only=True):
-    """What stays up after the last step of a play that is not over: where it is, and what the account's number is."""
-
-    result: PlayResult
-    http: Address
-    mqtt: Address | None
-    account_id: int
-    database: str | None
-
-
 OnHeld = Callable[[RunResult, Holding], None]
 """Told that a run holds at the step it was to hold at; the result is that of the whole run."""
-
-
-def tool_version() -> str:
-    """Give this program's version."""
-    try:
-        return version("ota-sim")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 def run_all(

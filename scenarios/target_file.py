@@ -29,7 +29,7 @@ from scenarios.loader.shape import objections
 from scenarios.loader.tree import SIZE_MAX_BYTES, compose
 from scenarios.model.base import Written
 from scenarios.schema import DIALECT
-from scenarios.target import Address, Target
+from scenarios.target import CALL_MS, Address, Target
 from scenarios.terms import Line, Span
 from scenarios.units import read_span_ms
 
@@ -248,7 +248,7 @@ def _made(file: TargetFile, path: Path) -> Target:
         skip={} if file.skip is UNSET else file.skip,
         rules="unknown" if file.rules is UNSET else file.rules,
         strict=file.strict is True,
-        call_ms=60_000 if file.time_limit is UNSET else max(1, read_span_ms(file.time_limit)),
+        call_ms=CALL_MS if file.time_limit is UNSET else max(1, read_span_ms(file.time_limit)),
     )
 
 

@@ -20,6 +20,7 @@ from scenarios.runner.options import RunOptions
 STOP_S: Final = 10.0
 LAST_S: Final = 1.0  # from its last word to its end
 STDERR_KEPT: Final = 8_192
+LOST: Final = "what its devices did is lost with it, and no audit was made"
 _ROOT: Final = str(Path(__file__).resolve().parents[1])
 _START: Final = "import sys; sys.path.insert(0, sys.argv[1]); from scenarios.worker import main; main()"
 
@@ -133,10 +134,10 @@ def lost(
     heard: Heard, options: RunOptions, verdict: PlayVerdict, reason: str, *, exit_code: int
 ) -> PlayResult:
     """Make the result of a play that tells no more, of what it told, and keep what evidence there is of it."""
-    result = with_target(heard.result(verdict, reason, exit_code), options.target)
+    result = with_target(heard.result(verdict, f"{reason}; {LOST}", exit_code), options.target)
     if options.evidence is None:
         return result
-    from scenarios.keeping import keep_evidence  # noqa: PLC0415 - seldom needed, and workers need not wait for it
+    from scenarios.report.evidence import keep_evidence  # noqa: PLC0415 - seldom needed, and workers need not wait for it
 
     return keep_evidence(Path(options.evidence), result)
 

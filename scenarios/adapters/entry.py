@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from platform_stub.protocol.errors import UsageFault
-from scenarios.guard import raised
+from scenarios.adapters.guard import raised
 from scenarios.target import SECRET_PREFIX, OptionValue
 
 IMPORT_S: Final = 60.0

@@ -11,17 +11,18 @@ from typing import Final
 import click
 
 from device_sim import FLOWS, Flow
-from platform_stub.protocol.errors import EnvironmentFault, UsageFault
+from platform_stub.protocol.errors import UsageFault
 from scenarios.conform.case import Case
 from scenarios.conform.cases import CASES
 from scenarios.conform.program import read_command
-from scenarios.conform.reports import prepare_folder, write_reports
+from scenarios.conform.reports import write_reports
 from scenarios.conform.running import Listener, Order, run
 from scenarios.conform.show import Show, list_cases
 from scenarios.conform.verdicts import SuiteResult
 from scenarios.loader.mistakes import nearest
-from scenarios.running import tool_version
+from scenarios.report_files import ReportFault, prepare_folder
 from scenarios.show.console import make_console
+from scenarios.versions import tool_version
 
 JOBS: Final = 10
 GROUPS: Final = ("good", "failing", "hostile")
@@ -169,10 +170,10 @@ async def _run(order: Order, listener: Listener) -> SuiteResult:
     return await task
 
 
-def _report(result: SuiteResult, folder: Path | None) -> tuple[EnvironmentFault | None, list[str]]:
+def _report(result: SuiteResult, folder: Path | None) -> tuple[ReportFault | None, list[str]]:
     if folder is None:
         return None, []
     try:
         return None, write_reports(result, folder)
-    except EnvironmentFault as fault:
+    except ReportFault as fault:
         return fault, []

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from scenarios.cli.addresses import spell, url_of
-from scenarios.running import Holding
+from scenarios.results import Holding
 from scenarios.show.wording import counted
 
 

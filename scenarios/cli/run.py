@@ -17,10 +17,11 @@ from scenarios.loader import find_files, load_files, read_variables
 from scenarios.loader.mistakes import listing, nearest
 from scenarios.play import Play
 from scenarios.report.evidence import clear_evidence
-from scenarios.report.files import ReportFault, prepare_folder, write_reports
-from scenarios.results import RunResult
+from scenarios.report.files import make_room, write_reports
+from scenarios.report_files import ReportFault
+from scenarios.results import Holding, RunResult
 from scenarios.runner.options import RunOptions
-from scenarios.running import Holding, run_all
+from scenarios.running import run_all
 from scenarios.show.console import ConsoleShow
 
 SEED_MAX = 2**53
@@ -124,7 +125,7 @@ def run(  # noqa: PLR0913 - one argument an option
     """
     platform = None if target is None else platform_of(target)
     if report_dir is not None:
-        prepare_folder(report_dir)
+        make_room(report_dir)
         evidence = evidence or report_dir / "evidence"
     if evidence is not None:
         clear_evidence(evidence)
@@ -146,28 +147,44 @@ def run(  # noqa: PLR0913 - one argument an option
         target=platform,
     )
     at_once = jobs or (1 if until is not None or platform is not None else _cores())
-    fault: ReportFault | None = None
+    name = "" if platform is None else platform.name
+    with ConsoleShow(plays, broker, target=name) as show:
+        reports = _Reports(show, report_dir)
 
-    def hold(result: RunResult, holding: Holding) -> None:
-        nonlocal fault
-        show.settle()
-        fault, written = _report(result, report_dir)
-        show.summary(result, written)
-        for line in holding_lines(holding, until or "", "" if platform is None else platform.name):
-            click.echo(line)
-        if fault is not None:
-            click.echo(f"ota-sim: {fault}", err=True)
+        def hold(result: RunResult, holding: Holding) -> None:
+            show.settle()
+            reports.write(result)
+            for line in holding_lines(holding, until or "", name):
+                click.echo(line)
 
-    with ConsoleShow(plays, broker, target="" if platform is None else platform.name) as show:
         result = run_all(plays, options, at_once, show, hold)
         if result.interrupted:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # pressed once more, the reports are still written
     if not result.was_held:
-        fault, written = _report(result, report_dir)
-        show.summary(result, written)
+        reports.write(result)
+    sys.exit(result.exit_code if result.interrupted else reports.exit_code or result.exit_code)
+
+
+class _Reports:
+    """Writes a run's reports where they are wanted, and sums it up. `exit_code` is not 0 when they can't be written."""
+
+    def __init__(self, show: ConsoleShow, folder: Path | None) -> None:
+        self._show = show
+        self._folder = folder
+        self.exit_code = 0
+
+    def write(self, result: RunResult) -> None:
+        """Write them, and show the summary with their paths."""
+        written: list[Path] = []
+        fault = None
+        try:
+            written = [] if self._folder is None else write_reports(result, self._folder)
+        except ReportFault as exc:
+            fault = exc
+        self._show.summary(result, [str(path) for path in written])
         if fault is not None:
+            self.exit_code = fault.exit_code
             click.echo(f"ota-sim: {fault}", err=True)
-    sys.exit(result.exit_code if result.interrupted or fault is None else fault.exit_code)
 
 
 def _chosen(plays: Sequence[Play], variant: str | None, only: str | None, until: str | None) -> list[Play]:
@@ -213,15 +230,6 @@ def _check_size(plays: Sequence[Play], broker: str) -> None:
                 f"{play.name} connects {play.connected_count:,} devices, and the {broker} broker is for some {most:,}; "
                 "use the embedded one, or a scenario such as examples-tenth"
             )
-
-
-def _report(result: RunResult, folder: Path | None) -> tuple[ReportFault | None, list[str]]:
-    if folder is None:
-        return None, []
-    try:
-        return None, [str(path) for path in write_reports(result, folder)]
-    except ReportFault as fault:
-        return fault, []
 
 
 def _cores() -> int:

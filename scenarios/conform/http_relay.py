@@ -32,6 +32,10 @@ _RANGE: Final = re.compile(r"(?:bytes=)?([0-9]+)-")
 _WHOLE, _PART = 200, 206
 
 
+class NoAnswerCame(Exception):
+    """The stub has not answered, or not in time; there is nothing to pass on, nor to spoil."""
+
+
 class Spoil(Protocol):
     """A way to answer wrongly."""
 
@@ -85,7 +89,11 @@ class HttpRelay(Door):
             self.header_names.update(request.headers)
             exchange = Exchange(self, asked, request, reader, writer, number)
             rule = next((rule for rule in self.rules if rule.strikes(asked)), None)
-            goes_on = await exchange.pass_on() if rule is None else await rule.spoil.answer(exchange)
+            try:
+                goes_on = await exchange.pass_on() if rule is None else await rule.spoil.answer(exchange)
+            except NoAnswerCame:
+                exchange.heard("no answer of the stub's")
+                return
             if not goes_on or request.ends:
                 return
 
@@ -134,23 +142,23 @@ class Exchange:
 
     async def pass_on(self) -> bool:
         """Let the stub answer."""
-        answer = await self.ask(self.request)
-        if answer is None:
-            self.heard("no answer of the stub's")
-            return False
+        answer = await self.ask()
         return await self.give(answer, good=good_span(self.asked, answer))
 
-    async def ask(self, request: Request) -> Answer | None:
-        """Ask the stub, on a connection of its own."""
+    async def ask(self, request: Request | None = None) -> Answer:
+        """Ask the stub what the device asks, or something else, on a connection of its own. NoAnswerCame: none came."""
+        answer = None
         with contextlib.suppress(OSError, TimeoutError):
             async with asyncio.timeout(ANSWER_S):
                 reader, writer = await asyncio.open_connection(*self.relay.platform, limit=HEAD_BYTES_MAX)
                 try:
-                    writer.write(request.raw)
-                    return await read_answer(reader)
+                    writer.write((request or self.request).raw)
+                    answer = await read_answer(reader)
                 finally:
                     writer.close()
-        return None
+        if answer is None:
+            raise NoAnswerCame
+        return answer
 
     async def give(self, answer: Answer, *, good: tuple[int, int] | None = None, note: str = "") -> bool:
         """Send an answer as it is; True when the connection can go on."""

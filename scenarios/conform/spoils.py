@@ -30,7 +30,7 @@ class NoAnswer:
     async def answer(self, exchange: Exchange) -> bool:
         """Wait until the device gives up."""
         if self.reaches:
-            await exchange.ask(exchange.request)
+            await exchange.ask()
         exchange.heard("no answer")
         await exchange.until_gone()
         return False
@@ -69,9 +69,7 @@ class HugeHead:
 
     async def answer(self, exchange: Exchange) -> bool:
         """Ask, and answer so."""
-        answer = await exchange.ask(exchange.request)
-        if answer is None:
-            return False
+        answer = await exchange.ask()
         answer = answer.with_header("X-Padding", "p" * self.size_bytes)
         return await exchange.give(answer, note=f"with a header of {self.size_bytes} bytes")
 
@@ -85,9 +83,7 @@ class Changed:
 
     async def answer(self, exchange: Exchange) -> bool:
         """Ask, and answer so."""
-        answer = await exchange.ask(exchange.request)
-        if answer is None:
-            return False
+        answer = await exchange.ask()
         return await exchange.give(answer.with_body(self.change(answer.body)), note=self.note)
 
 
@@ -99,9 +95,7 @@ class HalfUnder:
 
     async def answer(self, exchange: Exchange) -> bool:
         """Ask, and answer so."""
-        answer = await exchange.ask(exchange.request)
-        if answer is None:
-            return False
+        answer = await exchange.ask()
         start, _ = _gives(exchange, answer)
         half = answer.with_body(answer.body[: len(answer.body) // 2])
         half = replace(half, status_line=b"HTTP/1.1 206 Partial Content")
@@ -117,9 +111,7 @@ class CutAfter:
 
     async def answer(self, exchange: Exchange) -> bool:
         """Ask, and answer so much."""
-        answer = await exchange.ask(exchange.request)
-        if answer is None:
-            return False
+        answer = await exchange.ask()
         start, stop = _gives(exchange, answer)
         stop = min(stop, start + self.body_bytes)
         exchange.heard_answer(answer, good=(start, stop), note=f"cut after {self.body_bytes} bytes")
@@ -135,9 +127,7 @@ class Fewer:
 
     async def answer(self, exchange: Exchange) -> bool:
         """Ask, and answer so."""
-        answer = await exchange.ask(exchange.request)
-        if answer is None:
-            return False
+        answer = await exchange.ask()
         body = answer.body[: -self.missing_bytes]
         start, _ = _gives(exchange, answer)
         exchange.heard_answer(
@@ -155,9 +145,7 @@ class More:
 
     async def answer(self, exchange: Exchange) -> bool:
         """Ask, and answer so."""
-        answer = await exchange.ask(exchange.request)
-        if answer is None:
-            return False
+        answer = await exchange.ask()
         exchange.heard_answer(
             answer, good=_gives(exchange, answer), note=f"and {self.extra_bytes} bytes more"
         )
@@ -173,9 +161,7 @@ class Endless:
 
     async def answer(self, exchange: Exchange) -> bool:
         """Send on and on."""
-        answer = await exchange.ask(exchange.request)
-        if answer is None:
-            return False
+        answer = await exchange.ask()
         length = str(2**62) if self.announces else None
         answer = answer.with_header("Content-Length", length).with_header("Content-Range", None)
         exchange.heard_answer(answer, note="a body without an end")
@@ -196,9 +182,7 @@ class Drip:
 
     async def answer(self, exchange: Exchange) -> bool:
         """Ask, and answer so."""
-        answer = await exchange.ask(exchange.request)
-        if answer is None:
-            return False
+        answer = await exchange.ask()
         exchange.heard_answer(answer, good=good_span(exchange.asked, answer), note="a byte at a time")
         raw = answer.raw()
         for at in range(len(raw)):
@@ -219,8 +203,6 @@ class Other:
         asked_range = exchange.request.headers.get("range", "")
         request = exchange.request.asking_for(self.range_header(exchange.asked, asked_range))
         answer = await exchange.ask(request)
-        if answer is None:
-            return False
         return await exchange.give(answer, good=good_span(exchange.asked, answer), note=self.note)
 
 

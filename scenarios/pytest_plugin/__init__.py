@@ -1,8 +1,9 @@
 """Scenarios as pytest items, and fixtures for a stub, its devices and a session: `pytest -p scenarios.pytest_plugin`.
 
-- `settings`: options and ini value; `keys`: what is kept with a run
-- `items`: files, plays and steps as pytest sees them; `reel`: a play whose steps are items; `wording`: their texts
-- `fixtures`; `guests`: devices at a stub; `bridge`: the loop that all of it lives in
+- `settings`: options, ini value, and what is kept with a run
+- `items`: files, plays and steps as pytest sees them, and their texts in `wording`
+- `stepped_play`: a play whose steps are items
+- `fixtures`; `fleets`: devices at a stub; `bridge`: the loop that all of it lives in
 
 Nothing that speaks to a network is loaded before it is needed. This package alone needs pytest; it is never loaded
 unless a user asks for it.
@@ -16,8 +17,7 @@ import pytest
 
 from scenarios.pytest_plugin.bridge import Bridge
 from scenarios.pytest_plugin.fixtures import ota_fleet, ota_operator, ota_session, ota_stub
-from scenarios.pytest_plugin.keys import BRIDGE, ERROR, VARIABLES
-from scenarios.pytest_plugin.settings import Settings, add_options
+from scenarios.pytest_plugin.settings import BRIDGE, ERROR, VARIABLES, Settings, add_options
 
 __all__ = [
     "ota_fleet",

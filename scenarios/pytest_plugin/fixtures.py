@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from scenarios.pytest_plugin.bridge import Bridge, Remote
-from scenarios.pytest_plugin.keys import BRIDGE, ERROR, SECTION
-from scenarios.pytest_plugin.settings import Settings
+from scenarios.pytest_plugin.settings import BRIDGE, ERROR, SECTION, Settings
 
 if TYPE_CHECKING:
     from platform_stub.server import Stub
@@ -47,19 +46,19 @@ def ota_fleet(request: pytest.FixtureRequest, ota_stub: "Stub") -> Iterator[Call
     """Give what registers and connects devices at `ota_stub`.
 
     `fleet = await ota_fleet(10)`: they are of an account and a product of their own, which is subscribed. What it takes
-    is in `guests.Guests.come`.
+    is in `fleets.Fleets.connect`.
     """
-    from scenarios.pytest_plugin.guests import Guests  # noqa: PLC0415 - and too
+    from scenarios.pytest_plugin.fleets import Fleets  # noqa: PLC0415 - and too
 
     bridge = request.config.stash[BRIDGE]
-    guests = Guests(ota_stub, seed=request.config.getoption("ota_seed") or 1)
+    fleets = Fleets(ota_stub, seed=request.config.getoption("ota_seed") or 1)
 
     def fleet(count: int = 1, **habits: Any) -> Any:
         __tracebackhide__ = True
-        return bridge.hand(_remote(bridge, guests.come(count, **habits)))
+        return bridge.hand(_remote(bridge, fleets.connect(count, **habits)))
 
     yield fleet
-    bridge.wait(guests.leave())
+    bridge.wait(fleets.close())
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Scenario files as pytest sees them: a file, its plays, and their steps.
 
-An item is a play, done when it is its turn; or a step of a play that is up as long as its steps are done: `Reel`.
+An item is a play, done when it is its turn; or a step of a `SteppedPlay`, which is up as long as its steps are done.
 """
 
 import asyncio
@@ -12,9 +12,8 @@ import pytest
 from platform_stub.protocol.errors import OtaSimError
 from scenarios.ground import lacking
 from scenarios.play import Play
-from scenarios.pytest_plugin.keys import BRIDGE, SECTION, VARIABLES
-from scenarios.pytest_plugin.reel import Reel
-from scenarios.pytest_plugin.settings import Settings, slug
+from scenarios.pytest_plugin.settings import BRIDGE, SECTION, VARIABLES, Settings, slug
+from scenarios.pytest_plugin.stepped_play import SteppedPlay
 from scenarios.pytest_plugin.wording import PlayFailed, facts_of, play_text, table_text
 from scenarios.results import PlayResult
 from scenarios.runner.options import RunOptions
@@ -89,7 +88,7 @@ class PlaySteps(pytest.Collector):
         super().__init__(**rest)
         self.play = play
         self._options = options
-        self.reel: Reel | None = None
+        self._stepped: SteppedPlay | None = None
         self.add_marker(pytest.mark.xdist_group(self.nodeid))
 
     def collect(self) -> Iterator[pytest.Item]:
@@ -105,16 +104,16 @@ class PlaySteps(pytest.Collector):
         by_group = self.config.getoption("loadgroup", default=False)
         return f"@{slug(self.nodeid)}" if by_group and not hasattr(self, "_nodeid") else ""
 
-    def rolling(self) -> Reel:
-        """Give the reel, set up when the first step needs it."""
-        if self.reel is None:
-            self.reel = Reel(self.config.stash[BRIDGE], self.play, self._options)
-        return self.reel
+    def stepped_play(self) -> SteppedPlay:
+        """Give the play, set up when the first step needs it."""
+        if self._stepped is None:
+            self._stepped = SteppedPlay(self.config.stash[BRIDGE], self.play, self._options)
+        return self._stepped
 
     def teardown(self) -> None:
         """End the play when no step of it comes any more; books that don't hold are told with the last one."""
-        reel, self.reel = self.reel, None
-        if reel is not None and (told := reel.leave()) is not None:
+        stepped, self._stepped = self._stepped, None
+        if stepped is not None and (told := stepped.leave()) is not None:
             raise PlayFailed(told)
 
 
@@ -137,16 +136,16 @@ class StepItem(_OfPlay):
 
     def runtest(self) -> None:
         """Do it, and what comes before it."""
-        reel = self.steps.rolling()
-        result = reel.play_to(self._at)
+        stepped = self.steps.stepped_play()
+        result = stepped.play_to(self._at)
         if isinstance(result, str):
             pytest.skip(result)
-        reel.told.add(result.id)
+        stepped.told.add(result.id)
         self.user_properties += [("ota.scenario", self.steps.play.name), ("ota.seed", self.steps.play.seed)]
         if result.verdict == "xfailed":
             pytest.xfail(result.xfail)
         if result.verdict == "failed":
-            raise PlayFailed(step_text(result, reel.unwell(result), reel.evidence))
+            raise PlayFailed(step_text(result, stepped.unwell(result), stepped.evidence))
 
     def reportinfo(self) -> tuple[Any, int | None, str]:
         """Say where it is written."""
@@ -159,9 +158,9 @@ class AuditItem(_OfPlay):
 
     def runtest(self) -> None:
         """Do the steps that are left, end the play, and hold its books."""
-        reel = self.steps.rolling()
-        reel.play_to(len(self.steps.play.steps) - 1)
-        result = reel.end()
+        stepped = self.steps.stepped_play()
+        stepped.play_to(len(self.steps.play.steps) - 1)
+        result = stepped.end()
         self.tell(result)
         if result.verdict in {"broken", "stopped"}:
             raise PlayFailed(f"{result.name} {result.verdict}: {result.reason}")

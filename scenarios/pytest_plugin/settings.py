@@ -1,4 +1,4 @@
-"""What a pytest run is told about scenarios: its options and its ini value, read once."""
+"""What a pytest run is told about scenarios, its options and its ini value, and what is kept with it, by key."""
 
 import argparse
 import fnmatch
@@ -11,11 +11,20 @@ import pytest
 
 from platform_stub.protocol.errors import UsageFault
 from scenarios.brokers import BROKERS
+from scenarios.pytest_plugin.bridge import Bridge
 
 if TYPE_CHECKING:
     from scenarios.play import Play
     from scenarios.runner.options import RunOptions
 
+BRIDGE: Final = pytest.StashKey[Bridge]()
+"""The loop that fixtures and plays by steps live in."""
+VARIABLES: Final = pytest.StashKey[set[str]]()
+"""The variables of all scenarios that were collected."""
+ERROR: Final = pytest.StashKey[BaseException]()
+"""What a test has raised."""
+SECTION: Final = "ota-sim"
+"""What a section of a report is headed with."""
 FILES: Final = "*.ota.yaml"
 SUFFIXES: Final = (".yaml", ".yml")
 SEED_MAX: Final = 2**53

@@ -4,13 +4,12 @@ from collections.abc import Iterator
 from typing import Final
 
 from platform_stub.protocol.errors import OtaSimError
-from scenarios.results import DeviceStory, PlayResult, StepResult
+from scenarios.results import DeviceStory, PlayResult
 from scenarios.session.errors import audit_text, step_text
 from scenarios.show.table import foot_lines, head_lines, layout_for, step_lines
 from scenarios.show.wording import again_text
 
 WIDTH: Final = 100
-_WELL: Final = frozenset({"success", "cancelled", "none", ""})
 
 
 class PlayFailed(OtaSimError, AssertionError):
@@ -25,8 +24,8 @@ def play_text(result: PlayResult) -> str:
 def _play_lines(result: PlayResult) -> Iterator[str]:
     if result.verdict != "failed" or (result.reason and not result.failed_steps):
         yield f"{result.name} {result.verdict}: {result.reason}"
-    for step in failed_of(result):
-        yield step_text(step, unwell(result.story.devices) if step is failed_of(result)[0] else ())
+    for step in result.failed_steps:
+        yield step_text(step, unwell(result.story.devices) if step is result.failed_steps[0] else ())
     if result.audit is not None and not result.audit.ok:
         yield audit_text(result.audit)
     if result.evidence:
@@ -34,17 +33,12 @@ def _play_lines(result: PlayResult) -> Iterator[str]:
     yield f"again: {again_text(result)}"
 
 
-def failed_of(result: PlayResult) -> tuple[StepResult, ...]:
-    """Give the steps that failed, those done at the end included."""
-    return tuple(step for step in (*result.steps, *result.teardown) if step.verdict == "failed")
-
-
 def unwell(devices: tuple[DeviceStory, ...]) -> list[str]:
     """Say of each device that is not where it should be, where it is and why."""
     return [
         f"{device.name} (device {device.device_id}): {device.state}; {device.why}"
         for device in devices
-        if device.state not in _WELL and device.why
+        if not device.is_well and device.state != "cancelled" and device.why
     ]
 
 

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 import msgspec
+from msgspec import structs
 
-from device_sim.recorder import Wire
+from device_sim.recorder import ENDED, STRUCK, Wire
 from platform_stub.protocol.operator import JournalEntry
-from scenarios.report.facts import all_steps, is_well
-from scenarios.report.files import ReportFault
-from scenarios.results import DeviceStory, PlayResult, StepResult
-from scenarios.show.wording import VERDICTS, again_text, counted, outcome_lines, policy_text
+from scenarios.report_files import ReportFault
+from scenarios.results import DeviceStory, PlayResult, StepResult, StoryEntry
+from scenarios.show.wording import VERDICTS, again_text, counted, outcome_lines, policy_text, versions_text
 
 DEVICES_MAX: Final = 200
 """So many devices are gone into at most; the first of those concerned."""
@@ -30,9 +30,39 @@ DEVICES_ANY: Final = 20
 LINES_MAX: Final = 20_000
 """So many last lines of journal and log are kept."""
 README: Final = "README.txt"
+_WORD: Final = re.compile(r"[A-Za-z0-9_\-]+")
 _TITLE: Final = "Evidence of a play that did not pass, left by ota-sim"
 _NAMED: Final = re.compile(r"\bdevice (\d+)\b")
 _T = TypeVar("_T")
+
+
+def keep_evidence(
+    folder: Path,
+    result: PlayResult,
+    *,
+    wire: Iterable[tuple[int, Wire]] = (),
+    journal: Iterable[JournalEntry] = (),
+    log: Iterable[str] = (),
+) -> PlayResult:
+    """Write the evidence of a play that did not pass, and name its folder in the result.
+
+    What can't be written is said in the result: it does not cost the verdict.
+    """
+    if result.verdict in {"passed", "skipped"}:
+        return result
+    try:
+        place = write_evidence(folder, result, wire, journal, log, _text_of(result))
+    except ReportFault as fault:
+        return structs.replace(result, reason="; ".join(filter(None, (result.reason, str(fault)))))
+    return structs.replace(result, evidence=str(place))
+
+
+def _text_of(result: PlayResult) -> str:
+    """Read a scenario as it is now; a session's is not in a file, and the session adds it itself."""
+    try:
+        return "" if result.is_session else Path(result.file).read_text(encoding="utf-8", errors="replace")
+    except (OSError, ValueError):
+        return ""
 
 
 def write_evidence(
@@ -90,17 +120,32 @@ def _title_of(readme: Path) -> str:
 
 
 def concerned(result: PlayResult) -> tuple[int, ...]:
-    """Give the devices to look into: those that notes name, then those whose job did not go well, else the first."""
-    notes = " ".join(step.note for step in _failed(result))
-    known = [device.device_id for device in result.story.devices]
-    named = [int(number) for number in _NAMED.findall(notes)]
-    unwell = [device.device_id for device in result.story.devices if not is_well(device)]
-    device_ids = tuple(dict.fromkeys([*(d for d in named if not known or d in set(known)), *unwell]))
-    return device_ids[:DEVICES_MAX] or tuple(known[:DEVICES_ANY])
+    """Give the devices to look into: whom failed steps name, whose job did not go well, who had trouble; else the first.
+
+    Trouble counts though a later job went well: the step that failed was about the earlier one.
+    """
+    devices = result.story.devices
+    known = {device.device_id for device in devices}
+    said = " ".join(text for step in _failed(result) for text in (step.note, *_seen_texts(step)))
+    words = set(_WORD.findall(said))
+    named = [int(number) for number in _NAMED.findall(said) if not known or int(number) in known]
+    named += [device.device_id for device in devices if device.name in words]
+    unwell = [device.device_id for device in devices if not device.is_well]
+    troubled = [device.device_id for device in devices if any(map(_is_trouble, device.entries))]
+    device_ids = tuple(dict.fromkeys([*named, *unwell, *troubled]))
+    return device_ids[:DEVICES_MAX] or tuple(device.device_id for device in devices[:DEVICES_ANY])
+
+
+def _seen_texts(step: StepResult) -> Iterator[str]:
+    return (difference.seen for difference in step.differences if isinstance(difference.seen, str))
+
+
+def _is_trouble(entry: StoryEntry) -> bool:
+    return entry.what == STRUCK or (entry.what == ENDED and not entry.text.startswith("succeeded"))
 
 
 def _failed(result: PlayResult) -> Iterator[StepResult]:
-    return (step for step in all_steps(result) if step.verdict == "failed")
+    return (step for step in result.all_steps if step.verdict == "failed")
 
 
 def _fill(
@@ -192,9 +237,11 @@ def _what_failed(result: PlayResult) -> Iterator[str]:
         "platform": result.target or "the stub",
         "seed": str(result.seed),
         "policy": policy_text(result.policy),
+        "variables": ", ".join(f"{name}: {value}" for name, value in result.variables.items()),
+        "versions": versions_text(result.versions),
         "again": again_text(result),
     }
-    yield from (f"{name:<9} {' '.join(value.split())}" for name, value in facts.items())
+    yield from (f"{name:<9} {' '.join(value.split())}" for name, value in facts.items() if value)
     yield from ("", "What is wrong")
     steps = list(_failed(result))
     for step in steps:

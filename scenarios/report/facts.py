@@ -2,16 +2,13 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Final
 
 from msgspec import Struct
 
 from scenarios.report.durations import Duration, durations, spans_of
 from scenarios.report.failures import PLATFORM, Failure, failures
-from scenarios.report.jobs import jobs_of_story
-from scenarios.results import DeviceStory, PlayResult, StepResult
-
-WELL: Final = frozenset({"success", "none", ""})
+from scenarios.report.jobs import JobStory, jobs_of_story
+from scenarios.results import DeviceStory, PlayResult
 
 
 class PlayFacts(Struct, frozen=True, kw_only=True):
@@ -24,11 +21,6 @@ class PlayFacts(Struct, frozen=True, kw_only=True):
     unwell: tuple[DeviceStory, ...]
 
 
-def is_well(device: DeviceStory) -> bool:
-    """Whether nothing is to be said about a device."""
-    return not device.why and device.state in WELL
-
-
 def facts_of(play: PlayResult) -> PlayFacts:
     """Work them out."""
     devices = play.story.devices
@@ -38,10 +30,22 @@ def facts_of(play: PlayResult) -> PlayFacts:
     return PlayFacts(
         spans=spans,
         durations=durations(spans),
-        failures=(*failures(jobs), *_untold(devices)),
+        failures=_all_failures(play, jobs),
         states=dict(sorted(states.items())),
-        unwell=tuple(device for device in devices if not is_well(device)),
+        unwell=tuple(device for device in devices if not device.is_well),
     )
+
+
+def _all_failures(play: PlayResult, jobs: Sequence[JobStory]) -> tuple[Failure, ...]:
+    """Give what devices tell, and what the platform alone knows: also of jobs that a later one has replaced."""
+    found = (*failures(jobs), *_untold(play.story.devices))
+    samples = play.story.samples
+    failed = samples[-1].jobs.get("failed", 0) if samples else 0
+    rest = failed - sum(failure.jobs for failure in found)
+    if rest <= 0:
+        return found
+    reason = "expired while the device hung, was silent or away; see the timelines"
+    return (*found, Failure(stage=PLATFORM, step=0, reason=reason, jobs=rest))
 
 
 def _untold(devices: Sequence[DeviceStory]) -> tuple[Failure, ...]:
@@ -55,8 +59,3 @@ def _untold(devices: Sequence[DeviceStory]) -> tuple[Failure, ...]:
         Failure(stage=PLATFORM, step=0, reason=reason, jobs=count)
         for reason, count in sorted(reasons.items(), key=lambda one: (-one[1], one[0]))
     )
-
-
-def all_steps(play: PlayResult) -> list[StepResult]:
-    """Give the steps of a play, those of its parallel blocks and its teardown too."""
-    return [one for step in (*play.steps, *play.teardown) for one in (step, *step.parallel)]

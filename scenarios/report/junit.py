@@ -5,48 +5,25 @@ What was skipped, not played, or fails as it is known to is `skipped`, what brok
 expected a `failure` with both values.
 """
 
-import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from typing import Final
-from xml.etree.ElementTree import Element, SubElement, indent, tostring
+from xml.etree.ElementTree import Element, SubElement
 
+from scenarios.junit_xml import make_case, make_document, make_suite, xml_text
 from scenarios.results import PlayResult, RunResult, Seen, StepResult
 from scenarios.show.wording import again_text, flow_texts, outcome_lines, policy_text
 from scenarios.units import show_fen
 
-# What XML 1.0 can't hold, not even escaped.
-_NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-
 
 def make_junit(run: RunResult) -> bytes:
     """Make the document."""
-    root = Element("testsuites", name="ota-sim", time=_seconds(run.seconds))
-    for play in run.plays:
-        root.append(_suite(play, run.version))
-    for name in ("tests", "failures", "errors", "skipped"):
-        root.set(name, str(sum(int(suite.get(name, "0")) for suite in root)))
-    indent(root)
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n{tostring(root, encoding="unicode")}\n'.encode()
+    return make_document("ota-sim", run.seconds, (_suite(play, run.version) for play in run.plays))
 
 
 def _suite(play: PlayResult, version: str) -> Element:
-    suite = Element("testsuite", name=_text(play.name), time=_seconds(play.seconds))
-    suite.set(
-        "timestamp", datetime.fromtimestamp(play.started_ms // 1_000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    )
-    properties = SubElement(suite, "properties")
-    for name, value in _properties(play, version).items():
-        SubElement(properties, "property", name=name, value=_text(value))
     cases = [case for step in play.steps for case in _step_cases(play, step)]
     cases += [case for step in play.teardown for case in _step_cases(play, step, "teardown: ")]
     cases += [case for case in (_audit_case(play), _play_case(play)) if case is not None]
-    for case in cases:
-        suite.append(case)
-    suite.set("tests", str(len(cases)))
-    for name, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
-        suite.set(name, str(sum(case.find(tag) is not None for case in cases)))
-    return suite
+    return make_suite(play.name, play.seconds, play.started_ms, _properties(play, version), cases)
 
 
 def _properties(play: PlayResult, version: str) -> dict[str, str]:
@@ -67,6 +44,8 @@ def _properties(play: PlayResult, version: str) -> dict[str, str]:
         "devices": str(play.devices),
         "connected": str(play.connected),
         "fee_yuan": show_fen(play.fee_fen).replace(",", ""),
+        **{f"version.{name}": of for name, of in play.versions.items() if name != "ota-sim"},
+        **{f"variable.{name}": value for name, value in play.variables.items()},
         "again": again_text(play),
         **({"target": play.target} if play.target else {}),
         **({"evidence": play.evidence} if play.evidence else {}),
@@ -74,12 +53,7 @@ def _properties(play: PlayResult, version: str) -> dict[str, str]:
 
 
 def _case(play: PlayResult, name: str, seconds: float) -> Element:
-    return Element(
-        "testcase",
-        classname=_text(f"ota-sim.{play.name.replace(' ', '.')}"),
-        name=_text(name),
-        time=_seconds(seconds),
-    )
+    return make_case(f"ota-sim.{play.name.replace(' ', '.')}", name, seconds)
 
 
 def _step_cases(play: PlayResult, step: StepResult, before: str = "") -> Iterator[Element]:
@@ -91,19 +65,19 @@ def _step_cases(play: PlayResult, step: StepResult, before: str = "") -> Iterato
 def _step_case(play: PlayResult, step: StepResult, before: str) -> Element:
     case = _case(play, f"{before}{step.id} {step.title}".rstrip(), step.seconds)
     if step.verdict == "failed":
-        lines = [_text(line) for line in outcome_lines(step)]
+        lines = [xml_text(line) for line in outcome_lines(step)]
         failure = SubElement(case, "failure", message=lines[0] if lines else "failed", type="expectation")
         failure.text = "\n".join(lines)
     elif step.verdict == "xfailed":
         SubElement(
-            case, "skipped", message=_text(f"known to fail: {step.xfail}"), type="xfail"
-        ).text = "\n".join(_text(line) for line in outcome_lines(step))
+            case, "skipped", message=xml_text(f"known to fail: {step.xfail}"), type="xfail"
+        ).text = "\n".join(xml_text(line) for line in outcome_lines(step))
     elif step.verdict == "unchecked":
         SubElement(case, "skipped", message="played, not checked (--only)")
     elif step.verdict == "not_played":
         SubElement(case, "skipped", message="not played")
     if step.verdict != "not_played":
-        SubElement(case, "system-out").text = _text(_seen_text(step.seen))
+        SubElement(case, "system-out").text = xml_text(_seen_text(step.seen))
     return case
 
 
@@ -120,8 +94,8 @@ def _audit_case(play: PlayResult) -> Element | None:
         return None
     case = _case(play, "audit of the journal and the tables (I1-I7)", play.audit.seconds)
     if not play.audit.ok:
-        failure = SubElement(case, "failure", message=_text(play.audit.findings[0]), type="audit")
-        failure.text = _text("\n".join(play.audit.findings))
+        failure = SubElement(case, "failure", message=xml_text(play.audit.findings[0]), type="audit")
+        failure.text = xml_text("\n".join(play.audit.findings))
     return case
 
 
@@ -131,17 +105,9 @@ def _play_case(play: PlayResult) -> Element | None:
         return None
     case = _case(play, "run", play.seconds)
     if play.verdict == "skipped":
-        SubElement(case, "skipped", message=_text(play.reason))
+        SubElement(case, "skipped", message=xml_text(play.reason))
     else:
         SubElement(
-            case, "error", message=_text(play.reason.partition("\n")[0]), type=play.verdict
-        ).text = _text(play.reason)
+            case, "error", message=xml_text(play.reason.partition("\n")[0]), type=play.verdict
+        ).text = xml_text(play.reason)
     return case
-
-
-def _seconds(seconds: float) -> str:
-    return f"{seconds:.3f}"
-
-
-def _text(text: str) -> str:
-    return _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text)

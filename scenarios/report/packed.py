@@ -13,7 +13,6 @@ from typing import Final
 import msgspec
 
 from device_sim.recorder import ANSWER, REPORT
-from scenarios.report.facts import is_well
 from scenarios.results import DeviceStory, PlayResult, StoryEntry
 
 COLUMNS: Final = (
@@ -104,7 +103,7 @@ def _rows(
 
 def _thinned(device: DeviceStory, most: int) -> Sequence[StoryEntry]:
     """Leave out what is missed least: the talk of a device that is well, and the oldest of a story that is too long."""
-    if is_well(device):
+    if device.is_well:
         return [entry for entry in device.entries if entry.what not in _TALK][-most:]
     return device.entries[-most:]
 

@@ -24,6 +24,7 @@ from scenarios.show.wording import (
     policy_text,
     seconds_text,
     setting_text,
+    versions_text,
 )
 from scenarios.units import show_fen
 
@@ -74,6 +75,8 @@ def _setting(play: PlayResult) -> Html:
         "audit": _audit_text(play),
         "fee": f"{show_fen(play.fee_fen)} yuan",
         "took": seconds_text(play.seconds),
+        "variables": ", ".join(f"{name}: {value}" for name, value in play.variables.items()),
+        "versions": versions_text(play.versions),
         "file": play.file,
         "evidence": tag("code", play.evidence) if play.evidence else "",
         "play it again": tag("code", again_text(play)),

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from scenarios.report.facts import PlayFacts, all_steps
+from scenarios.report.facts import PlayFacts
 from scenarios.report.markup import Html, Right, row, table, tag
 from scenarios.report.packed import pack_devices
 from scenarios.results import PlayResult, RunResult, StepResult
@@ -81,7 +81,7 @@ def _sentence(run: RunResult) -> str:
 
 def _figures(run: RunResult, facts: Sequence[PlayFacts]) -> Iterator[tuple[str, str]]:
     plays = run.plays
-    steps = Counter(step.verdict for play in plays for step in all_steps(play))
+    steps = Counter(step.verdict for play in plays for step in play.all_steps)
     yield "steps passed", f"{steps['passed']:,}"
     yield "steps failed", f"{steps['failed']:,}"
     if steps["xfailed"]:
@@ -101,7 +101,7 @@ def causes(run: RunResult) -> Html:
     known = [
         tag("li", link(at, play), f" {step.id}: {step.xfail}")
         for at, play in enumerate(run.plays)
-        for step in all_steps(play)
+        for step in play.all_steps
         if step.verdict == "xfailed"
     ]
     parts: list[Html] = []
@@ -119,7 +119,7 @@ def causes(run: RunResult) -> Html:
 
 def _cause(at: int, play: PlayResult) -> Html:
     lines = [tag("p", play.reason, class_="bad")] if play.reason else []
-    for step in all_steps(play):
+    for step in play.all_steps:
         if step.verdict == "failed":
             lines.append(tag("p", tag("b", step.id), f" {title_of(step)}"))
             lines.append(tag("ul", *(tag("li", line) for line in outcome_lines(step))))
@@ -182,24 +182,13 @@ def devices_list(plays: Sequence[PlayResult]) -> Html:
         tag("thead", head),
         tag("tbody", id="devices-body"),
     )
-    swatches = (
-        tag("span", tag("i", style=f"background:var(--{name})"), text, class_="key")
-        for name, text in _LEGEND.items()
-    )
-    pager = tag(
-        "div",
-        tag("button", "before", type="button", id="before"),
-        tag("span", id="devices-page"),
-        tag("button", "next", type="button", id="next"),
-        class_="pager",
-    )
     tools = tag(
         "div",
         _filters(),
-        tag("p", *swatches),
+        _legend(),
         tag("p", id="devices-count", role="status"),
         tag("div", list_, class_="scroll"),
-        pager,
+        _pager(),
         id="devices-tools",
         hidden=True,
     )
@@ -213,6 +202,24 @@ def devices_list(plays: Sequence[PlayResult]) -> Html:
         ),
         tools,
         tag("script", Html(pack_devices(plays)), type="application/octet-stream", id="devices-data"),
+    )
+
+
+def _legend() -> Html:
+    swatches = (
+        tag("span", tag("i", style=f"background:var(--{name})"), text, class_="key")
+        for name, text in _LEGEND.items()
+    )
+    return tag("p", *swatches)
+
+
+def _pager() -> Html:
+    return tag(
+        "div",
+        tag("button", "before", type="button", id="before"),
+        tag("span", id="devices-page"),
+        tag("button", "next", type="button", id="next"),
+        class_="pager",
     )
 
 

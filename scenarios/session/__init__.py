@@ -2,7 +2,7 @@
 
 - `session`: what a program holds; `words*`: the actions as methods; `spelling`: Python's values in the language's words
 - `script`: the scenario that is written step by step; `place`: where in a program its words stand
-- `life`: the stub, the devices and the book between steps
+- `live_play`: the stub, the devices and the book between steps
 - `errors`: what is raised
 """
 

@@ -23,7 +23,7 @@ from scenarios.operator import Operator
 from scenarios.results import DeviceStory, PlayResult, StepResult
 from scenarios.runner.options import RunOptions
 from scenarios.session.errors import AuditFailed, SessionOver, StepFailed
-from scenarios.session.life import Life
+from scenarios.session.live_play import LivePlay
 from scenarios.session.place import caller, placed
 from scenarios.session.script import FILE, Script, action_of
 from scenarios.session.spelling import Did, Moment, Selection, Span, StepName, body, spell
@@ -34,6 +34,12 @@ from scenarios.session.words_tasks import TaskWords
 from scenarios.target_file import load_target
 
 Part = Mapping[str, Any]
+
+
+def _spell_file(file: str) -> str:
+    """Name a program's file as from the working directory, where it lies below that."""
+    path = Path(file)
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 class Session(TaskWords, DeviceWords, AccountWords):
@@ -95,8 +101,8 @@ class Session(TaskWords, DeviceWords, AccountWords):
             self._script = Script(head, Path(folder))
         except ScenarioFault as fault:
             raise placed(fault.mistakes, caller()) from None
-        self._life = Life(
-            self._script.play,
+        self._live = LivePlay(
+            structs.replace(self._script.play, file=_spell_file(caller()[0]), is_session=True),
             RunOptions(
                 broker=broker,
                 data=None if data is None else str(data),
@@ -109,7 +115,7 @@ class Session(TaskWords, DeviceWords, AccountWords):
     async def __aenter__(self) -> Self:
         """Start the stub, set the account up, and let the devices connect."""
         __tracebackhide__ = True
-        await self._life.begin()
+        await self._live.begin()
         self._state = ""
         return self
 
@@ -135,7 +141,7 @@ class Session(TaskWords, DeviceWords, AccountWords):
             return
         self._state = "is over"
         is_new = error is not None and not isinstance(error, StepFailed)
-        played = await self._life.end(f"{type(error).__name__}: {error}" if is_new else "")
+        played = await self._live.end(f"{type(error).__name__}: {error}" if is_new else "")
         if played.evidence:
             (Path(played.evidence) / FILE).write_text(self._script.text, encoding="utf-8")
             if error is not None:
@@ -158,8 +164,8 @@ class Session(TaskWords, DeviceWords, AccountWords):
         __tracebackhide__ = True
         if self._state:
             raise SessionOver(f"the session {self._state}; steps are done inside `async with Session(...)`")
-        if self._life.is_stuck:
-            last = self._life.results[-1].id if self._life.results else "start"
+        if self._live.is_stuck:
+            last = self._live.results[-1].id if self._live.results else "start"
             raise SessionOver(
                 f"step {last} did not come to its end, so nothing follows it; begin another session"
             )
@@ -168,20 +174,20 @@ class Session(TaskWords, DeviceWords, AccountWords):
             step = self._script.add(words)
         except ScenarioFault as fault:
             raise placed(fault.mistakes, caller()) from None
-        result = await self._life.do(step)
+        result = await self._live.do(step)
         if result.verdict == "failed":
-            raise StepFailed(result, self._life.unwell(result.id))
+            raise StepFailed(result, self._live.unwell(result.id))
         return Did(id=result.id, **structs.asdict(result.seen))
 
     @property
     def operator(self) -> Operator:
         """The operator's side of the platform, for what the language has no word for. The book does not hear of it."""
-        return self._life.operator
+        return self._live.operator
 
     @property
     def stub(self) -> Stub:
         """The stub that the session plays on. UsageFault: it plays on a platform under test."""
-        stub = self._life.scene.ground.devices
+        stub = self._live.scene.ground.devices
         if not isinstance(stub, Stub):
             raise UsageFault("this session plays on a platform under test, and has no stub")
         return stub
@@ -189,27 +195,27 @@ class Session(TaskWords, DeviceWords, AccountWords):
     @property
     def fleet(self) -> Fleet | None:
         """The simulated devices; None when none is connected."""
-        return self._life.scene.crew.fleet
+        return self._live.scene.crew.fleet
 
     @property
     def account_id(self) -> int:
         """The session's account at the platform."""
-        return self._life.scene.stage.account_id
+        return self._live.scene.stage.account_id
 
     @property
     def now_ms(self) -> int:
         """What the account's clock shows, unix milliseconds."""
-        return self._life.scene.stage.now_ms()
+        return self._live.scene.stage.now_ms()
 
     @property
     def results(self) -> tuple[StepResult, ...]:
         """What each step came to, failed ones included."""
-        return tuple(self._life.results)
+        return tuple(self._live.results)
 
     @property
     def result(self) -> PlayResult | None:
         """What the session came to, as reports are made of it, audit included; None before it is over."""
-        return self._life.played
+        return self._live.played
 
     @property
     def scenario(self) -> str:
@@ -218,22 +224,22 @@ class Session(TaskWords, DeviceWords, AccountWords):
 
     def task_id(self, step: StepName) -> int:
         """Give the platform's number of the task that a step has created. UsageFault: it has created none."""
-        name, tasks = spell(step), self._life.scene.stage.tasks
+        name, tasks = spell(step), self._live.scene.stage.tasks
         if name not in tasks:
             raise UsageFault(f"step {name} has created no task{nearest(name, tasks)}")
         return tasks[name]
 
     def device_ids(self, devices: Selection) -> list[int]:
         """Give the platform's IDs of the devices of a selection, as it stands now."""
-        return self._life.select([devices] if isinstance(devices, str) else list(devices))
+        return self._live.select([devices] if isinstance(devices, str) else list(devices))
 
     def devices(self) -> tuple[DeviceStory, ...]:
         """Show all devices: versions, the state of the last job, what each is at and why, and its timeline."""
-        return self._life.stories()
+        return self._live.stories()
 
     def device(self, name: str) -> DeviceStory:
         """Show the device of a name; of several, as after `create_again`, the newest. UsageFault: there is none."""
-        known = {story.name: story for story in self._life.stories()}
+        known = {story.name: story for story in self._live.stories()}
         if name not in known:
             raise UsageFault(f"no device is named {name}{nearest(name, known)}")
         return known[name]

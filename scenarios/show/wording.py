@@ -81,9 +81,13 @@ def size_text(size_bytes: int) -> str:
 
 
 def again_text(play: PlayResult) -> str:
-    """Give the command that plays it again."""
+    """Give the command that plays it again; a session is its program's, and what is run is that."""
+    if play.is_session:
+        return f"run {shlex.quote(play.file)} again; its session {play.scenario} had seed {play.seed}"
     options = ["--variant", shlex.quote(play.variant)] if play.variant else []
     options += ["--seed", str(play.seed)]
+    for name in play.given:
+        options += ["--var", shlex.quote(f"{name}={play.variables[name]}")]
     if play.target_file:
         options += ["--target", shlex.quote(play.target_file)]
     elif play.broker != "embedded":
@@ -91,6 +95,11 @@ def again_text(play: PlayResult) -> str:
     if play.strict and not play.target_file:
         options.append("--strict")
     return " ".join(["ota-sim run", shlex.quote(play.file), *options])
+
+
+def versions_text(versions: Mapping[str, str]) -> str:
+    """Spell what a play was made with."""
+    return ", ".join(f"{name} {version}" for name, version in versions.items())
 
 
 def platform_text(broker: str, target: str) -> str:

@@ -46,7 +46,9 @@ def test_the_first_scenario(line, tmp_path):
 
 
 def test_the_bad_month(tmp_path):
-    (tmp_path / "month.yaml").write_text(re.search(r"```yaml\n(version: 1\nname: a-bad-month\n.*?)```", README, re.DOTALL)[1])
+    (tmp_path / "month.yaml").write_text(
+        re.search(r"```yaml\n(version: 1\nname: a-bad-month\n.*?)```", README, re.DOTALL)[1]
+    )
     done = tool("ota-sim run month.yaml", tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -54,7 +56,9 @@ def test_the_bad_month(tmp_path):
 async def test_the_session():
     (code,) = re.findall(r"```python\n(async with Session.*?)```", README, re.DOTALL)
     names = {}
-    body = "from scenarios.session import Session\nasync def play():\n" + code.replace("async", "    async", 1).replace("\n    ", "\n        ")
+    body = "from scenarios.session import Session\nasync def play():\n" + code.replace(
+        "async", "    async", 1
+    ).replace("\n    ", "\n        ")
     exec(body, names)
     await names["play"]()
 

@@ -5,7 +5,7 @@ from msgspec import structs
 from scenarios.frames import LENGTH_BYTES, event_of, length_of, pack
 from scenarios.heard import SAMPLES_MAX, Heard
 from scenarios.loader.files import load_bytes
-from scenarios.results import Sample
+from scenarios.results import Sample, Seen
 from scenarios.runner.events import PlayStarted, Sampled, StepEnded
 from tests.scenarios.report.test_reports import PASSED
 
@@ -43,6 +43,12 @@ def test_steps_the_end_and_samples_are_remembered(tmp_path):
     assert [step.id for step in result.teardown] == ["T"]
     assert result.story.samples == (sample(1),)
     assert (result.verdict, result.reason, result.exit_code) == ("broken", "the worker died", 3)
+
+
+def test_the_fee_is_what_the_last_step_that_looked_has_seen(tmp_path):
+    looks = [structs.replace(PASSED, seen=Seen(fee_fen=fee)) for fee in (100, 300, None)]
+    assert heard_of(tmp_path, *(StepEnded(result=look) for look in looks)).fee_fen == 300
+    assert heard_of(tmp_path).fee_fen == 0
 
 
 def test_samples_are_bounded_and_keep_their_ends(tmp_path):

@@ -97,7 +97,9 @@ async def test_a_worker_that_dies_is_named():
     assert [step.verdict for step in result.steps] == ["passed", "passed", "not_played"]
     assert result.steps[1].seen.needed == 1
     assert result.started_ms > 1_600_000_000_000
-    assert result.reason == "the worker process of x A died (signal SIGKILL)"
+    assert result.reason == (
+        "the worker process of x A died (signal SIGKILL); what its devices did is lost with it, and no audit was made"
+    )
     assert events[-1] == PlayEnded(result=result)
     assert result.story.samples, "what it told before stays"
     again = await worker.play(plays_of()[0], lambda _: None)

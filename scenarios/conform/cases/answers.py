@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from scenarios.conform import steps as s
+from scenarios.conform import wants as w
 from scenarios.conform.bench import Bench
 from scenarios.conform.case import HTTP_FLOWS, Case, Do, Step
 from scenarios.conform.mqtt_relay import MqttRule, changed
@@ -86,13 +87,13 @@ def _without_digest(data: dict[str, Any]) -> None:
 def _offered_spoilt(change: Callable[[dict[str, Any]], object], what: str) -> tuple[Step, ...]:
     """Spoil the offer of the job for as long as the case looks: no success comes of it, and the next job is done."""
     return (
-        *s.get_in(),
+        *w.get_in(),
         _spoil_each(_on_data(change), what, offers_only=True, times=None),
         s.offer(),
-        s.struck(),
-        s.no_false_claim(for_s=2.0),
-        *s.still_well(),
-        s.no_false_claim(for_s=0),
+        w.struck(),
+        w.no_false_claim(for_s=2.0),
+        *w.still_well(),
+        w.no_false_claim(for_s=0),
     )
 
 
@@ -100,12 +101,12 @@ def _once_each(change: Body, what: str) -> tuple[Step, ...]:
     """Spoil one answer of each kind: the device is none the worse for it."""
     return (
         _spoil_each(change, what),
-        *s.get_in(),
+        *w.get_in(),
         s.offer(),
-        s.struck(),
-        s.no_false_claim(for_s=2.0),
-        *s.still_well(),
-        s.no_false_claim(for_s=0),
+        w.struck(),
+        w.no_false_claim(for_s=2.0),
+        *w.still_well(),
+        w.no_false_claim(for_s=0),
     )
 
 
@@ -152,10 +153,10 @@ CASES: Final = (
         facts=("G-3", "G-4", "M-27", "F-6"),
         steps=(
             _spoil_each(_with_unknown_fields, "unknown fields", times=None),
-            *s.get_in(),
+            *w.get_in(),
             s.offer(),
-            s.struck(3),
-            s.updated(),
+            w.struck(3),
+            w.updated(),
         ),
     ),
     Case(
@@ -171,12 +172,12 @@ CASES: Final = (
         group="hostile",
         facts=("S-3", "F-3", "M-27"),
         steps=(
-            *s.get_in(),
+            *w.get_in(),
             _spoil_each(_on_data(_without_digest), "no size, no md5", offers_only=True, times=None),
             s.offer(),
-            s.struck(),
-            s.not_updated(since="", for_s=2.0),
-            *s.still_well(),
+            w.struck(),
+            w.not_updated(since="", for_s=2.0),
+            *w.still_well(),
         ),
     ),
     Case(
@@ -185,14 +186,14 @@ CASES: Final = (
         group="hostile",
         facts=("S-3", "F-3", "M-27", "J-4"),
         steps=(
-            *s.get_in(),
+            *w.get_in(),
             _spoil_each(
                 _on_data(lambda data: data.update(size=_HUGE)), "a huge size", offers_only=True, times=None
             ),
             s.offer(),
-            s.struck(),
-            s.not_updated(since="", for_s=2.0),
-            *s.still_well(),
+            w.struck(),
+            w.not_updated(since="", for_s=2.0),
+            *w.still_well(),
         ),
     ),
     Case(
@@ -201,14 +202,14 @@ CASES: Final = (
         group="hostile",
         facts=("S-3", "F-3", "M-27"),
         steps=(
-            *s.get_in(),
+            *w.get_in(),
             _spoil_each(
                 _on_data(lambda data: data.update(size=-1)), "-1 bytes", offers_only=True, times=None
             ),
             s.offer(),
-            s.struck(),
-            s.not_updated(since="", for_s=2.0),
-            *s.still_well(),
+            w.struck(),
+            w.not_updated(since="", for_s=2.0),
+            *w.still_well(),
         ),
     ),
     Case(
@@ -219,9 +220,9 @@ CASES: Final = (
         flows=HTTP_FLOWS,
         steps=(
             *(s.spoil(call, Fewer(5), f"one answer to {call} is 5 bytes short", 1) for call in _HTTP_CALLS),
-            *s.get_in(),
+            *w.get_in(),
             s.offer(),
-            s.updated(limit_s=25),
+            w.updated(limit_s=25),
         ),
     ),
 )

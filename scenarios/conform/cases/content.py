@@ -3,6 +3,7 @@
 from typing import Final
 
 from scenarios.conform import steps as s
+from scenarios.conform import wants as w
 from scenarios.conform.asked import Asked
 from scenarios.conform.case import Case, Step
 from scenarios.conform.http_relay import Spoil
@@ -39,13 +40,13 @@ def _other_range(_: Asked, asked_range: str) -> str:
 def _survives(spoil: Spoil, what: str, times: int | None = None) -> tuple[Step, ...]:
     """Let downloads be spoilt: no success comes of it, and the next job is done."""
     return (
-        *s.get_in(),
+        *w.get_in(),
         s.spoil("download", spoil, what, times),
         s.offer(),
-        s.struck(),
-        s.no_false_claim(),
-        *s.still_well(),
-        s.no_false_claim(for_s=0),
+        w.struck(),
+        w.no_false_claim(),
+        *w.still_well(),
+        w.no_false_claim(for_s=0),
     )
 
 
@@ -133,11 +134,11 @@ CASES: Final = (
         group="hostile",
         facts=("R-5", "W-9"),
         steps=(
-            *s.get_in(),
+            *w.get_in(),
             s.spoil("download", Drip(), "downloads come a byte at a time"),
             s.offer(size_bytes=600),
-            s.updated(limit_s=20),
-            s.no_false_claim(size_bytes=600, for_s=0),
+            w.updated(limit_s=20),
+            w.no_false_claim(size_bytes=600, for_s=0),
         ),
     ),
     Case(

@@ -3,6 +3,7 @@
 from typing import Final
 
 from scenarios.conform import steps as s
+from scenarios.conform import wants as w
 from scenarios.conform.bench import EXPIRES_MS, Bench
 from scenarios.conform.case import Case, Never
 from scenarios.conform.spoils import CutAfter, Held
@@ -14,7 +15,7 @@ _HELD: Final = (
     s.spoil("download", CutAfter(_PART), f"the download is cut after {_PART:,} bytes, once", 1),
     s.spoil("download", Held(), "and what it asks for next is held up", 1),
     s.offer(),
-    s.struck(2),
+    w.struck(2),
 )
 """A job in the middle of its download."""
 
@@ -36,14 +37,14 @@ CASES: Final = (
         group="good",
         facts=("J-15", "O-15"),
         steps=(
-            *s.get_in(),
+            *w.get_in(),
             s.shut(),
             s.offer(),
             s.cancel(),
             s.let_in(),
             Never("the package is not fetched", _fetched, 2.0),
             s.offer(target=s.AFTERWARDS),
-            s.updated(target=s.AFTERWARDS, limit_s=20),
+            w.updated(target=s.AFTERWARDS, limit_s=20),
         ),
     ),
     Case(
@@ -52,15 +53,15 @@ CASES: Final = (
         group="good",
         facts=("J-15", "O-15", "S-17", "R-11"),
         steps=(
-            *s.get_in(),
+            *w.get_in(),
             *_HELD,
             s.cancel(),
             s.let_go(),
-            s.no_failure(for_s=2.5),
-            s.not_updated(),
-            s.ended("cancelled"),
+            w.no_failure(for_s=2.5),
+            w.not_updated(),
+            w.ended("cancelled"),
             s.offer(target=s.AFTERWARDS),
-            s.updated(target=s.AFTERWARDS, limit_s=15),
+            w.updated(target=s.AFTERWARDS, limit_s=15),
         ),
     ),
     Case(
@@ -69,15 +70,15 @@ CASES: Final = (
         group="good",
         facts=("J-14", "O-11", "R-11"),
         steps=(
-            *s.get_in(),
+            *w.get_in(),
             *_HELD,
-            s.let_time_pass(_PAST_EXPIRY_MS, "an hour and a minute"),
-            s.ended("failed", 208),
+            s.let_time_pass(_PAST_EXPIRY_MS, "21 minutes"),
+            w.ended("failed", 208),
             s.let_go(),
-            s.no_failure(for_s=2.5),
-            s.not_updated(),
+            w.no_failure(for_s=2.5),
+            w.not_updated(),
             s.offer(target=s.AFTERWARDS),
-            s.updated(target=s.AFTERWARDS, limit_s=15),
+            w.updated(target=s.AFTERWARDS, limit_s=15),
         ),
     ),
     Case(
@@ -86,14 +87,14 @@ CASES: Final = (
         group="good",
         facts=("O-14", "J-10"),
         steps=(
-            *s.get_in(),
+            *w.get_in(),
             s.shut(),
             s.offer(),
             s.pause(),
             s.let_in(),
             Never("the job does not end while it is paused", _steps_paused, 2.0),
             s.resume(),
-            s.updated(limit_s=20),
+            w.updated(limit_s=20),
         ),
     ),
     Case(
@@ -102,13 +103,13 @@ CASES: Final = (
         group="good",
         facts=("O-14", "J-10"),
         steps=(
-            *s.get_in(),
+            *w.get_in(),
             *_HELD,
             s.pause(),
             s.let_go(),
             Never("the job does not end while it is paused", _steps_paused, 2.0),
             s.resume(),
-            s.updated(limit_s=20),
+            w.updated(limit_s=20),
         ),
     ),
 )

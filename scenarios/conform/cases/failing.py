@@ -3,6 +3,7 @@
 from typing import Final
 
 from scenarios.conform import steps as s
+from scenarios.conform import wants as w
 from scenarios.conform.bench import F_VERSION, Bench
 from scenarios.conform.case import HTTP_FLOWS, MQTT_FLOW, Case, Do, Never, Want
 from scenarios.conform.mqtt_relay import MqttRule
@@ -141,8 +142,8 @@ _ASKED_AGAIN: Final = Want("it says again what was answered so", _not_asked_agai
 _LET_GO: Final = (
     Want("a step is answered so", _no_answer_yet),
     Never("the device lets go of the job until it is offered anew", _went_on, 2.0),
-    s.no_failure(since="", for_s=0),
-    *s.still_well(),
+    w.no_failure(since="", for_s=0),
+    *w.still_well(),
 )
 
 CASES: Final = (
@@ -152,13 +153,13 @@ CASES: Final = (
         group="failing",
         facts=("J-6", "W-3"),
         steps=(
-            *s.get_in(),
+            *w.get_in(),
             Do("the announced MD5 is wrong", _spoil_md5),
             s.offer(),
-            s.ended("failed", 205),
-            s.keeps_versions(),
-            s.wanted(f"the platform knows version {F_VERSION}", _still_old),
-            *s.still_well(),
+            w.ended("failed", 205),
+            w.keeps_versions(),
+            w.wanted(f"the platform knows version {F_VERSION}", _still_old),
+            *w.still_well(),
         ),
     ),
     Case(
@@ -167,12 +168,12 @@ CASES: Final = (
         group="failing",
         facts=("R-9", "R-11", "R-13"),
         steps=(
-            *s.get_in(),
+            *w.get_in(),
             s.inject("download", "downloads are answered: file not found", code=_FILE_ERRNO),
             s.offer(),
-            s.ended("failed", 107, limit_s=15),
-            s.keeps_versions(),
-            *s.still_well(),
+            w.ended("failed", 107, limit_s=15),
+            w.keeps_versions(),
+            *w.still_well(),
         ),
     ),
     Case(
@@ -186,9 +187,9 @@ CASES: Final = (
             s.spoil("token state", Says(503), "the first check of the job's state or token as well", 1),
             s.spoil("download", Says(503), "the first download as well", 1),
             s.spoil("step", Says(503), "the first step as well", 1),
-            *s.get_in(),
+            *w.get_in(),
             s.offer(),
-            s.updated(limit_s=25),
+            w.updated(limit_s=25),
             _ASKED_AGAIN,
         ),
     ),
@@ -200,9 +201,9 @@ CASES: Final = (
         steps=(
             _coded("version", _INTERNAL, "the first version report is answered with it"),
             _coded("status", _INTERNAL, "the first step as well"),
-            *s.get_in(),
+            *w.get_in(),
             s.offer(),
-            s.updated(limit_s=30),
+            w.updated(limit_s=30),
             _ASKED_AGAIN,
         ),
     ),
@@ -214,9 +215,9 @@ CASES: Final = (
         flows=HTTP_FLOWS,
         steps=(
             _coded("check", _INTERNAL, "the first two checks are answered with it", 2),
-            *s.get_in(),
+            *w.get_in(),
             s.offer(),
-            s.updated(limit_s=20),
+            w.updated(limit_s=20),
         ),
     ),
     Case(
@@ -225,10 +226,10 @@ CASES: Final = (
         group="failing",
         facts=("R-9", "R-11"),
         steps=(
-            *s.get_in(),
+            *w.get_in(),
             Do("the first download is answered so", _storage_trouble),
             s.offer(),
-            s.updated(limit_s=20),
+            w.updated(limit_s=20),
         ),
     ),
     Case(
@@ -240,9 +241,9 @@ CASES: Final = (
         steps=(
             _coded("version", _UNAUTHORISED, "two version reports are answered: authentication failed", 2),
             _coded("check", _UNAUTHORISED, "and two checks", 2),
-            *s.get_in(),
+            *w.get_in(),
             s.offer(),
-            s.updated(limit_s=25),
+            w.updated(limit_s=25),
         ),
     ),
     Case(
@@ -254,9 +255,9 @@ CASES: Final = (
         steps=(
             _refuse_logins(2),
             s.start(),
-            Want("it logs in after all, and reports its versions", s.no_version, 20),
+            Want("it logs in after all, and reports its versions", w.no_version, 20),
             s.offer(),
-            s.updated(),
+            w.updated(),
         ),
     ),
     Case(
@@ -268,9 +269,9 @@ CASES: Final = (
         optional=True,
         steps=(
             _jumped_clock(),
-            *s.get_in(),
+            *w.get_in(),
             s.offer(),
-            s.updated(limit_s=20),
+            w.updated(limit_s=20),
         ),
     ),
     Case(
@@ -279,7 +280,7 @@ CASES: Final = (
         group="failing",
         facts=("F-code-12012", "U-errno-10", "S-17"),
         steps=(
-            *s.get_in(),
+            *w.get_in(),
             _coded("status", _NO_TASK, "the first step is answered: no such task, or cancelled"),
             s.offer(),
             *_LET_GO,
@@ -292,7 +293,7 @@ CASES: Final = (
         facts=("F-code-12014", "J-14"),
         flows=("mqtt", "fuse", "studio"),
         steps=(
-            *s.get_in(),
+            *w.get_in(),
             _coded("status", _EXPIRED, "the first step is answered: expired"),
             s.offer(),
             *_LET_GO,
@@ -304,12 +305,12 @@ CASES: Final = (
         group="failing",
         facts=("M-25", "J-11"),
         steps=(
-            *s.get_in(),
+            *w.get_in(),
             _lose_replies("step", "the answer to the first step is lost"),
             s.offer(),
             _not_repeated("step"),
-            s.updated(limit_s=25),
-            s.in_order(),
+            w.updated(limit_s=25),
+            w.in_order(),
         ),
     ),
     Case(
@@ -319,10 +320,10 @@ CASES: Final = (
         facts=("M-25",),
         steps=(
             _lose_replies("version", "the answer to the first version report is lost"),
-            *s.get_in(),
+            *w.get_in(),
             _not_repeated("version"),
             s.offer(),
-            s.updated(limit_s=20),
+            w.updated(limit_s=20),
         ),
     ),
     Case(
@@ -332,10 +333,10 @@ CASES: Final = (
         facts=("W-9",),
         steps=(
             s.spoil("version check token state download step", Late(_LATE_S), "all answers come late"),
-            *s.get_in(),
+            *w.get_in(),
             s.offer(),
-            s.updated(limit_s=45),
-            s.in_order(),
+            w.updated(limit_s=45),
+            w.in_order(),
         ),
     ),
     Case(
@@ -345,13 +346,13 @@ CASES: Final = (
         facts=("W-9",),
         flows=HTTP_FLOWS,
         steps=(
-            *s.get_in(),
+            *w.get_in(),
             s.mark(),
             s.spoil("version check token state download step", Says(503), "every call is answered HTTP 503"),
             Never(f"at most {_ASKED_MAX} calls in 3 s", _flood, 3.0),
             s.clear(),
             s.offer(),
-            s.updated(limit_s=20),
+            w.updated(limit_s=20),
         ),
     ),
 )

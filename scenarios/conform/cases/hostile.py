@@ -3,6 +3,7 @@
 from typing import Final
 
 from scenarios.conform import steps as s
+from scenarios.conform import wants as w
 from scenarios.conform.case import HTTP_FLOWS, Case, Step
 from scenarios.conform.http_relay import Spoil
 from scenarios.conform.spoils import Drip, Endless, HugeHead, Raw
@@ -13,9 +14,9 @@ _CALLS: Final = ("version", "check", "step")
 def _done_all_the_same(spoil: Spoil, what: str, times: int | None = 1) -> tuple[Step, ...]:
     return (
         *(s.spoil(call, spoil, f"{call}: {what}", times) for call in _CALLS),
-        *s.get_in(),
+        *w.get_in(),
         s.offer(),
-        s.updated(limit_s=25),
+        w.updated(limit_s=25),
     )
 
 

@@ -10,6 +10,7 @@ from platform_stub.protocol import topics
 from platform_stub.protocol.mqtt.codec import encode, encode_publish
 from platform_stub.protocol.mqtt.packets import Publish
 from scenarios.conform import steps as s
+from scenarios.conform import wants as w
 from scenarios.conform.bench import Bench
 from scenarios.conform.case import MQTT_FLOW, Case, Do, Never, Step, Want
 from scenarios.conform.mqtt_relay import MqttRule, changed
@@ -188,13 +189,13 @@ def _garbage(data: bytes, what: str) -> tuple[Step, ...]:
         await bench.mqtt.send(data)
 
     return (
-        *s.get_in(),
+        *w.get_in(),
         Want("it is subscribed", _not_subscribed),
         Do(f"the platform sends {what}", mark),
         Do("and ends the connection a little later", _end_later),
         Want("it connects anew and reports its versions", _not_back, 15),
         s.offer(),
-        s.updated(limit_s=15),
+        w.updated(limit_s=15),
     )
 
 
@@ -215,12 +216,12 @@ def _not_subscribed(bench: Bench) -> str:
 
 def _then_well(act: Do) -> tuple[Step, ...]:
     return (
-        *s.get_in(),
+        *w.get_in(),
         Want("it is subscribed", _not_subscribed),
         act,
         Never("it claims nothing", _false_foreign, 1.0),
         s.offer(),
-        s.updated(limit_s=20),
+        w.updated(limit_s=20),
         Never("it claims nothing that is not there", _false_foreign),
     )
 
@@ -233,12 +234,12 @@ CASES: Final = (
         facts=("M-26", "M-27"),
         flows=MQTT_FLOW,
         steps=(
-            *s.get_in(),
+            *w.get_in(),
             _double_informs(),
             s.offer(),
-            s.updated(),
+            w.updated(),
             Never("it is done once", _updated_twice, 2.0),
-            s.in_order(),
+            w.in_order(),
         ),
     ),
     Case(
@@ -287,11 +288,11 @@ CASES: Final = (
         facts=("M-25", "M-29"),
         flows=MQTT_FLOW,
         steps=(
-            *s.get_in(),
+            *w.get_in(),
             _swap_reply(),
             s.offer(),
             Want("it says the step again, under the same id", _not_again, 15),
-            s.updated(limit_s=20),
+            w.updated(limit_s=20),
         ),
     ),
     Case(
@@ -301,13 +302,13 @@ CASES: Final = (
         facts=("M-27", "T-1"),
         flows=MQTT_FLOW,
         steps=(
-            *s.get_in(),
+            *w.get_in(),
             _with_url(_elsewhere, "the url leads to a foreign address"),
             s.offer(),
-            s.struck(),
+            w.struck(),
             Never("no token goes there", _token_given, 2.0),
-            s.no_false_claim(for_s=0),
-            *s.still_well(),
+            w.no_false_claim(for_s=0),
+            *w.still_well(),
             Never("no token has gone there", _token_given),
         ),
     ),
@@ -318,12 +319,12 @@ CASES: Final = (
         facts=("M-27",),
         flows=MQTT_FLOW,
         steps=(
-            *s.get_in(),
+            *w.get_in(),
             _with_url(_climbing, "the url is /../../../../etc/passwd"),
             s.offer(),
-            s.struck(),
-            s.no_false_claim(for_s=2.0),
-            *s.still_well(),
+            w.struck(),
+            w.no_false_claim(for_s=2.0),
+            *w.still_well(),
         ),
     ),
     Case(
@@ -333,12 +334,12 @@ CASES: Final = (
         facts=("M-27",),
         flows=MQTT_FLOW,
         steps=(
-            *s.get_in(),
+            *w.get_in(),
             _with_url(_smuggling, "the url has a header in it"),
             s.offer(),
-            s.struck(),
+            w.struck(),
             Never("nothing of it ends up in a request's head", _smuggled, 2.0),
-            *s.still_well(),
+            *w.still_well(),
             Never("nothing of it ended up in a request's head", _smuggled),
         ),
     ),
@@ -364,6 +365,6 @@ CASES: Final = (
         group="hostile",
         facts=("M-1", "M-27"),
         flows=MQTT_FLOW,
-        steps=(_drip(), *s.get_in(), s.offer(), s.updated(limit_s=20)),
+        steps=(_drip(), *w.get_in(), s.offer(), w.updated(limit_s=20)),
     ),
 )

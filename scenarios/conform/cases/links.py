@@ -3,6 +3,7 @@
 from typing import Final
 
 from scenarios.conform import steps as s
+from scenarios.conform import wants as w
 from scenarios.conform.bench import Bench
 from scenarios.conform.case import MQTT_FLOW, Case, Never, Skip, Want
 from scenarios.conform.spoils import CutAfter, Held, Other
@@ -69,14 +70,14 @@ CASES: Final = (
         group="good",
         facts=("R-1", "R-5"),
         steps=(
-            *s.get_in(),
+            *w.get_in(),
             s.spoil(
                 "download", CutAfter(CUT_BYTES), f"the download is cut after {CUT_BYTES:,} bytes, once", 1
             ),
             s.offer(size_bytes=RESUME_BYTES),
             Want("it asks for the rest, with a Range header", _not_resumed),
-            s.updated(limit_s=15),
-            s.no_false_claim(size_bytes=RESUME_BYTES, for_s=0),
+            w.updated(limit_s=15),
+            w.no_false_claim(size_bytes=RESUME_BYTES, for_s=0),
         ),
     ),
     Case(
@@ -85,7 +86,7 @@ CASES: Final = (
         group="good",
         facts=("R-3", "R-4", "R-5"),
         steps=(
-            *s.get_in(),
+            *w.get_in(),
             s.spoil(
                 "download", CutAfter(CUT_BYTES), f"the download is cut after {CUT_BYTES:,} bytes, once", 1
             ),
@@ -96,7 +97,7 @@ CASES: Final = (
                 1,
             ),
             s.offer(size_bytes=RESUME_BYTES),
-            s.updated(limit_s=20),
+            w.updated(limit_s=20),
         ),
     ),
     Case(
@@ -106,11 +107,11 @@ CASES: Final = (
         facts=("M-26", "M-7"),
         flows=MQTT_FLOW,
         steps=(
-            *s.get_in(),
+            *w.get_in(),
             s.end_connections(),
             Want("it logs in and reports its versions again", _not_back),
             s.offer(),
-            s.updated(),
+            w.updated(),
         ),
     ),
     Case(
@@ -120,7 +121,7 @@ CASES: Final = (
         facts=("M-14",),
         flows=MQTT_FLOW,
         steps=(
-            *s.get_in(),
+            *w.get_in(),
             s.end_connections(),
             Want("it logs in and reports its versions again", _not_back),
             Never("it logs in once", _unsettled, 3.0),
@@ -131,7 +132,7 @@ CASES: Final = (
         title="A task made while it can't reach the platform is done when it can",
         group="good",
         facts=("M-7", "M-26", "F-3", "S-3"),
-        steps=(*s.get_in(), s.shut(), s.offer(), s.let_in(), s.updated(limit_s=20)),
+        steps=(*w.get_in(), s.shut(), s.offer(), s.let_in(), w.updated(limit_s=20)),
     ),
     Case(
         id="platform-late",
@@ -143,9 +144,9 @@ CASES: Final = (
             s.start(),
             Want("it tries to connect", _no_try),
             s.let_in(),
-            Want("it reports its versions", s.no_version, 15),
+            Want("it reports its versions", w.no_version, 15),
             s.offer(),
-            s.updated(),
+            w.updated(),
         ),
     ),
     Case(
@@ -154,12 +155,12 @@ CASES: Final = (
         group="good",
         facts=("M-13",),
         steps=(
-            *s.get_in(),
+            *w.get_in(),
             s.shut(),
             Never(f"at most {_TRIES_MAX} tries to connect in 3 s", _storming, 3.0),
             s.let_in(),
             s.offer(),
-            s.updated(limit_s=20),
+            w.updated(limit_s=20),
         ),
     ),
     Case(
@@ -168,18 +169,18 @@ CASES: Final = (
         group="good",
         facts=("M-7", "M-26", "F-3", "S-3"),
         steps=(
-            *s.get_in(),
+            *w.get_in(),
             s.spoil(
                 "download", CutAfter(CUT_BYTES), f"the download is cut after {CUT_BYTES:,} bytes, once", 1
             ),
             s.spoil("download", Held(), "and then hangs, once", 1),
             s.offer(size_bytes=RESUME_BYTES),
-            s.struck(2),
+            w.struck(2),
             s.kill(),
             s.clear(),
             s.start(),
-            s.updated(limit_s=15),
-            s.no_false_claim(size_bytes=RESUME_BYTES, for_s=0),
+            w.updated(limit_s=15),
+            w.no_false_claim(size_bytes=RESUME_BYTES, for_s=0),
         ),
     ),
     Case(
@@ -188,6 +189,6 @@ CASES: Final = (
         group="good",
         facts=("M-4",),
         flows=MQTT_FLOW,
-        steps=(*s.get_in(), Want("it pings, and the connection stays", _no_ping, limit_s=18)),
+        steps=(*w.get_in(), Want("it pings, and the connection stays", _no_ping, limit_s=18)),
     ),
 )

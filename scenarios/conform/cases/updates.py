@@ -5,6 +5,7 @@ from typing import Final
 from platform_stub.protocol.errors import PeerFault
 from platform_stub.protocol.token import parse_token, verify
 from scenarios.conform import steps as s
+from scenarios.conform import wants as w
 from scenarios.conform.bench import F_VERSION, ICCID, S_VERSION, Bench
 from scenarios.conform.case import MQTT_FLOW, Case, Never
 from scenarios.conform.judging import claims
@@ -101,9 +102,9 @@ CASES: Final = (
         group="good",
         facts=("S-1", "F-1", "M-28"),
         steps=(
-            *s.get_in(),
-            s.wanted("the version report is its first word", _first_word),
-            s.wanted(f"the platform knows {F_VERSION} and {S_VERSION}", _both_known),
+            *w.get_in(),
+            w.wanted("the version report is its first word", _first_word),
+            w.wanted(f"the platform knows {F_VERSION} and {S_VERSION}", _both_known),
         ),
     ),
     Case(
@@ -111,14 +112,14 @@ CASES: Final = (
         title="Login and calls carry a token signed by its key",
         group="good",
         facts=("T-1", "T-2", "T-3", "T-8", "T-9", "M-2"),
-        steps=(*s.get_in(), s.offer(), s.updated(), Never("every token is right", _badly_signed)),
+        steps=(*w.get_in(), s.offer(), w.updated(), Never("every token is right", _badly_signed)),
     ),
     Case(
         id="fota",
         title="A FOTA update comes to a good end",
         group="good",
         facts=("F-3", "F-5", "F-6", "S-3", "S-7", "M-27", "J-5"),
-        steps=(*s.get_in(), s.offer(), s.updated(), s.no_false_claim(for_s=0)),
+        steps=(*w.get_in(), s.offer(), w.updated(), w.no_false_claim(for_s=0)),
     ),
     Case(
         id="sota",
@@ -126,10 +127,10 @@ CASES: Final = (
         group="good",
         facts=("S-11", "M-27", "J-5"),
         steps=(
-            *s.get_in(),
+            *w.get_in(),
             s.offer("SOTA", "1.5"),
-            s.updated("SOTA", "1.5"),
-            s.no_false_claim("SOTA", "1.5", for_s=0),
+            w.updated("SOTA", "1.5"),
+            w.no_false_claim("SOTA", "1.5", for_s=0),
         ),
     ),
     Case(
@@ -140,9 +141,9 @@ CASES: Final = (
         steps=(
             s.offer(),
             s.offer("SOTA", "1.5"),
-            *s.get_in(),
-            s.updated(limit_s=20),
-            s.updated("SOTA", "1.5", limit_s=20),
+            *w.get_in(),
+            w.updated(limit_s=20),
+            w.updated("SOTA", "1.5", limit_s=20),
         ),
     ),
     Case(
@@ -150,7 +151,7 @@ CASES: Final = (
         title="A second update follows the first",
         group="good",
         facts=("F-3", "S-3", "M-26"),
-        steps=(*s.get_in(), s.offer(), s.updated(), s.offer(target="3.0"), s.updated(target="3.0")),
+        steps=(*w.get_in(), s.offer(), w.updated(), s.offer(target="3.0"), w.updated(target="3.0")),
     ),
     Case(
         id="large-package",
@@ -158,9 +159,9 @@ CASES: Final = (
         group="good",
         facts=("R-1", "R-5", "R-12"),
         steps=(
-            *s.get_in(),
+            *w.get_in(),
             s.offer(size_bytes=LARGE_BYTES),
-            s.updated(limit_s=20),
+            w.updated(limit_s=20),
             Never("it had every byte", _not_all_given),
         ),
     ),
@@ -169,14 +170,14 @@ CASES: Final = (
         title="A package of one byte, the smallest there is, is installed",
         group="good",
         facts=("R-2", "R-5"),
-        steps=(*s.get_in(), s.offer(size_bytes=1), s.updated(), s.no_false_claim(size_bytes=1, for_s=0)),
+        steps=(*w.get_in(), s.offer(size_bytes=1), w.updated(), w.no_false_claim(size_bytes=1, for_s=0)),
     ),
     Case(
         id="step-order",
         title="The steps of a job come in a legal order, 100 and 101 never both",
         group="good",
         facts=("J-1", "J-2", "J-3", "J-9", "J-16"),
-        steps=(*s.get_in(), s.offer(size_bytes=LARGE_BYTES), s.updated(limit_s=20), s.in_order()),
+        steps=(*w.get_in(), s.offer(size_bytes=LARGE_BYTES), w.updated(limit_s=20), w.in_order()),
     ),
     Case(
         id="version-after-update",
@@ -184,10 +185,10 @@ CASES: Final = (
         group="good",
         facts=("J-13", "F-1", "S-15", "M-28"),
         steps=(
-            *s.get_in(),
+            *w.get_in(),
             s.offer(),
-            s.updated(),
-            s.wanted(f"it reports, or checks with, version {s.FIRST}", _not_told_after),
+            w.updated(),
+            w.wanted(f"it reports, or checks with, version {s.FIRST}", _not_told_after),
         ),
     ),
     Case(
@@ -196,9 +197,9 @@ CASES: Final = (
         group="good",
         facts=("M-26", "F-4"),
         steps=(
-            *s.get_in(),
+            *w.get_in(),
             s.offer(),
-            s.updated(),
+            w.updated(),
             Never("the package is fetched once", _downloaded_twice, 2.5),
         ),
     ),
@@ -209,10 +210,10 @@ CASES: Final = (
         facts=("M-24",),
         flows=MQTT_FLOW,
         steps=(
-            *s.get_in(),
+            *w.get_in(),
             s.offer(),
-            s.updated(),
-            s.wanted("every inform is accepted", _unanswered_informs),
+            w.updated(),
+            w.wanted("every inform is accepted", _unanswered_informs),
         ),
     ),
     Case(
@@ -221,7 +222,7 @@ CASES: Final = (
         group="good",
         facts=("F-3", "S-3"),
         steps=(
-            *s.get_in(),
+            *w.get_in(),
             s.mark(),
             Never(f"at most {_CALLS_MAX} calls and reports in 2 s", _noisy, 2.0),
         ),
@@ -233,6 +234,6 @@ CASES: Final = (
         facts=("M-20", "M-21"),
         flows=MQTT_FLOW,
         optional=True,
-        steps=(*s.get_in(), s.wanted(f"the platform knows card {ICCID}", _card_unknown, limit_s=3)),
+        steps=(*w.get_in(), w.wanted(f"the platform knows card {ICCID}", _card_unknown, limit_s=3)),
     ),
 )

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from scenarios.adapters.entry import check_call, find_factory
+from scenarios.adapters.guard import calls
 from scenarios.capabilities import CAPABILITIES
-from scenarios.guard import calls
 from scenarios.target_file import load_target, target_schema
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -5,8 +5,10 @@ import contextlib
 
 import pytest
 
+from scenarios.conform.asked import Asked
 from scenarios.conform.doors import Stranger
-from scenarios.conform.http_relay import HttpRelay, Rule
+from scenarios.conform.http_relay import HttpRelay, Rule, good_span
+from scenarios.conform.http_wire import Answer
 from scenarios.conform.record import Record
 from scenarios.conform.spoils import (
     Changed,
@@ -44,6 +46,25 @@ async def platform(reader, writer):
         writer.write(f"HTTP/1.1 {head}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
         await reader.read()
     writer.close()
+
+
+@pytest.mark.parametrize(
+    ("call", "status", "headers", "given"),
+    [
+        ("download", 200, (b"Ota-Errno: 0",), (0, 3)),
+        ("download", 200, (), (0, 3)),
+        ("download", 200, (b"Ota-Errno: 5",), None),
+        ("download", 206, (b"Content-Range: bytes 7-9/20",), (7, 10)),
+        ("download", 206, (b"Content-Range: bytes x",), None),
+        ("download", 404, (), None),
+        ("download", 200, (b"Transfer-Encoding: chunked",), None),
+        ("check", 200, (), None),
+    ],
+)
+def test_which_bytes_of_the_package_an_answer_gives(call, status, headers, given):
+    """A refusal comes with HTTP 200 and a body too: its Ota-Errno says so (R-11)."""
+    answer = Answer(status_line=b"HTTP/1.1 %d X" % status, lines=headers, body=b"abc")
+    assert good_span(Asked(call=call), answer) == given
 
 
 @contextlib.asynccontextmanager

@@ -12,8 +12,8 @@ from device_sim.recorder import Wire
 from platform_stub.protocol.operator import JournalEntry
 from scenarios.report import evidence
 from scenarios.report.evidence import clear_evidence, concerned, write_evidence
-from scenarios.report.files import ReportFault
-from scenarios.results import Story
+from scenarios.report_files import ReportFault
+from scenarios.results import Difference, Story, StoryEntry
 from tests.scenarios.report.test_reports import FAILED, PASSED, STORY, UNWELL, WELL, play_result
 
 RESULT = play_result(story=STORY)
@@ -94,6 +94,32 @@ def test_who_is_concerned():
     unwell = [structs.replace(UNWELL, device_id=n) for n in range(1_000)]
     assert concerned(play_result(story=Story(devices=tuple(unwell)))) == tuple(range(200))
     assert concerned(play_result()) == ()
+
+
+def test_who_had_trouble_is_concerned_though_a_retry_went_well():
+    """The step that failed was about the job before: a pair of devices that are well by now, and one that always was."""
+    failed_once = structs.replace(
+        WELL,
+        device_id=3,
+        name="m-3",
+        entries=(ended(205, "failed: digest mismatch"), ended(201, "succeeded")),
+    )
+    struck = structs.replace(
+        WELL,
+        device_id=4,
+        name="m-4",
+        entries=(StoryEntry(ms=1, what="struck", text="hang"), ended(201, "succeeded")),
+    )
+    healthy = [structs.replace(WELL, device_id=n, name=f"m-{n}") for n in (5, 6)]
+    devices = Story(devices=(*healthy, failed_once, struck))
+    assert concerned(play_result(story=devices)) == (3, 4)
+    differs = Difference(what="running of m", expected="stage idle", seen="1 of 2 not: m-6 stage hanging")
+    step = structs.replace(FAILED, note="", differences=(differs,))
+    assert concerned(play_result(story=devices, steps=(step,))) == (6, 3, 4)
+
+
+def ended(step, text):
+    return StoryEntry(ms=9, what="ended", tid=7, step=step, text=text)
 
 
 def test_without_stories_all_messages_are_kept(tmp_path):

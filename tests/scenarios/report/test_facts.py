@@ -4,10 +4,10 @@ import pytest
 from msgspec import structs
 
 from scenarios.report.durations import durations, quantile, spans_of
-from scenarios.report.facts import facts_of, is_well
+from scenarios.report.facts import facts_of
 from scenarios.report.failures import PLATFORM, Failure, failures
 from scenarios.report.jobs import JobStory, jobs_of_story
-from scenarios.results import Story, StoryEntry
+from scenarios.results import Sample, Story, StoryEntry
 from tests.scenarios.report.test_reports import STORY, UNWELL, WELL, play_result, story
 
 
@@ -97,6 +97,11 @@ def test_failures_are_counted_by_stage_step_and_reason():
         Failure(stage="download", step=107, reason="cut", jobs=2),
         Failure(stage="reboot", step=206, reason="rolled back", jobs=1),
     )
+    later = [structs.replace(job, tid=9) for job in jobs if job.step == 206] * 2
+    first, second = failures([*jobs, *later])
+    assert ((first.step, first.jobs), (second.step, second.jobs)) == ((206, 3), (107, 2)), (
+        "the most frequent first"
+    )
 
 
 def test_what_only_the_platform_calls_failed_is_said_to_be_so():
@@ -105,6 +110,14 @@ def test_what_only_the_platform_calls_failed_is_said_to_be_so():
     assert facts.failures == (Failure(stage=PLATFORM, step=0, reason="it is off", jobs=2),)
     assert facts.states == {"failed": 2, "success": 1}
     assert facts.unwell == (expired, expired)
+
+
+def test_jobs_that_expired_are_counted_though_a_later_one_went_well():
+    sample = Sample(seconds=1.0, clock_ms=0, purchased_left=0, free_left=0, jobs={"failed": 4, "success": 9})
+    facts = facts_of(play_result(story=Story(samples=(sample,), devices=(WELL, UNWELL))))
+    told, rest = facts.failures
+    assert (told.step, told.jobs) == (105, 1)
+    assert (rest.stage, rest.jobs) == (PLATFORM, 3)
 
 
 @pytest.mark.parametrize(
@@ -118,4 +131,4 @@ def test_what_only_the_platform_calls_failed_is_said_to_be_so():
     ],
 )
 def test_who_is_well(state, why, expected):
-    assert is_well(structs.replace(WELL, state=state, why=why)) is expected
+    assert structs.replace(WELL, state=state, why=why).is_well is expected

@@ -192,6 +192,8 @@ def test_packed_devices_can_be_read_back():
     """Read as `report.js` reads it."""
     document = unpack(pack_devices([play_result(seconds=9.5, story=STORY), play_result(scenario="y")]))
     assert (document["plays"], document["ends"]) == (["x F", "y F"], [9_500, 2_500])
+    early = unpack(pack_devices([play_result(seconds=0.1, story=STORY)]))
+    assert early["ends"] == [400], "a timeline reaches to the last that happened in it"
     texts, keys = document["texts"], document["keys"]
     told = []
     for row_ in document["devices"]:

@@ -2,7 +2,9 @@
 
 import json
 import os
+import platform
 import re
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import jsonschema
@@ -12,12 +14,15 @@ from msgspec import structs
 
 from platform_stub.protocol.operator import Policy
 from scenarios.cli.schema import schema
+from scenarios.loader.files import load_bytes
 from scenarios.play import Play
 from scenarios.report import write_reports
 from scenarios.report.document import report_schema
-from scenarios.report.files import ReportFault, prepare_folder
+from scenarios.report.files import make_room
+from scenarios.report.html import make_html
 from scenarios.report.json_report import make_json
 from scenarios.report.junit import make_junit
+from scenarios.report_files import ReportFault
 from scenarios.results import (
     AuditResult,
     DeviceStory,
@@ -31,6 +36,7 @@ from scenarios.results import (
     StepResult,
     Story,
     StoryEntry,
+    result_of,
 )
 
 PASSED = StepResult(
@@ -61,6 +67,12 @@ MIXED = {
     "mqtt": FlowFigures(devices=2, jobs_succeeded=1_000, jobs_failed=0, jobs_ended=0, calls=0),
     "south": FlowFigures(devices=1, jobs_succeeded=1, jobs_failed=2, jobs_ended=3, calls=40),
 }
+VARIABLE = b"""\
+version: 1
+name: x
+vars: {n: 1, k: 3}
+steps: [{id: a, buy: "${n}"}, {id: b, buy: "${k}"}]
+"""
 UNCHECKED = structs.replace(PASSED, id="E3", verdict="unchecked")
 LEFT = StepResult(id="E4", title="", action="buy", verdict="not_played")
 
@@ -200,6 +212,28 @@ def test_junit_properties():
         "seed": "7", "version": "1.2.3", "broker": "amqtt", "flow": "mqtt", "fee_yuan": "1800.50", "covers": "B1 B2",
         "not_checked": "keep-alive",
     }  # fmt: skip
+
+
+def test_what_it_was_made_with_is_in_each_report():
+    made = play_result(versions={"ota-sim": "1.2.3", "python": "CPython 9.9"}, variables={"who": "meters"})
+    (suite,) = junit(made)
+    properties = {p.get("name"): p.get("value") for p in suite.find("properties")}
+    assert (properties["version.python"], properties["variable.who"]) == ("CPython 9.9", "meters")
+    assert properties["version"] == "1.2.3"
+    assert "version.ota-sim" not in properties
+    (play,) = json.loads(make_json(run_result(made)))["plays"]
+    assert (play["versions"], play["variables"]) == (made.versions, made.variables)
+    page = make_html(run_result(made)).decode()
+    assert "ota-sim 1.2.3, python CPython 9.9" in page
+    assert "who: meters" in page
+
+
+def test_a_result_knows_its_versions_and_variables():
+    (play,) = load_bytes(VARIABLE, "x.yaml", Path(), {"n": "2"})
+    result = result_of(play, "embedded", "passed")
+    assert result.versions["python"].endswith(platform.python_version())
+    assert {"ota-sim", "system"} <= result.versions.keys()
+    assert (result.variables, result.given) == ({"n": "2", "k": "3"}, ("n",))
 
 
 def test_what_each_flow_did():
@@ -370,7 +404,7 @@ def test_reports_are_written_and_replaced(tmp_path):
 def test_a_folder_that_is_a_file(tmp_path):
     (tmp_path / "reports").write_text("mine")
     with pytest.raises(ReportFault, match="can't be written to"):
-        prepare_folder(tmp_path / "reports")
+        make_room(tmp_path / "reports")
     with pytest.raises(ReportFault, match=r"junit.xml can't be written: "):
         write_reports(run_result(), tmp_path / "reports")
     assert (tmp_path / "reports").read_text() == "mine"

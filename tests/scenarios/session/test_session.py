@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -72,6 +73,17 @@ async def test_a_step_that_fails_says_what_was_expected_what_seen_and_which_devi
         seen = await s.check(of="create_task", expect={"jobs": {"failed": 2, "success": 2}})  # it goes on
         assert seen.left == 8
     assert s.result.verdict == "failed"
+
+
+async def test_a_job_that_was_cancelled_is_none_that_did_not_end_well():
+    async with meters() as s:
+        await s.fail(devices="meters[1]", step=205)
+        await s.inject(call="inform", devices="meters[2]", silent=True)
+        task = await s.create_task(kind="FOTA", target="1.1", devices="meters[1-3]", wait="none")
+        await s.wait_until(of=task, until={"jobs": {"failed": 1, "success": 1}})
+        await s.cancel_task(of=task, expect={"jobs": {"failed": 1, "success": 1, "cancelled": 1}})
+        (named,) = s._live.unwell(task.id)
+        assert named.startswith("meters-1 (device ")
 
 
 async def test_the_book_predicts_what_nobody_expects():
@@ -207,7 +219,12 @@ async def test_a_session_that_fails_leaves_evidence_and_one_that_passes_none(tmp
     assert caught.value.__notes__ == [f"evidence: {s.result.evidence}"]
     left = {path.name for path in (tmp_path / "bad").iterdir()}
     assert {"README.txt", "scenario.yaml", "wire.jsonl", "journal.jsonl"} <= left
-    assert "left: expected 0, seen 8" in (tmp_path / "bad" / "README.txt").read_text()
+    readme = (tmp_path / "bad" / "README.txt").read_text()
+    assert "left: expected 0, seen 8" in readme
+    assert f"{Path(__file__).name} again; its session bad had seed 1" in readme, (
+        "it is no file that is played"
+    )
+    assert (tmp_path / "bad" / "scenario.yaml").read_text() == s.scenario
 
 
 async def test_what_the_program_itself_finds_wrong_is_a_failure_too(tmp_path):

@@ -338,6 +338,14 @@ def test_known_failures_and_failures_at_the_end_are_counted():
             {"target_file": "t.yaml", "strict": True},
             "ota-sim run x.yaml --variant F --seed 7 --target t.yaml",
         ),
+        (
+            {"variables": {"n": "3", "who": "a b", "kept": "1"}, "given": ("n", "who"), "broker": "embedded"},
+            "ota-sim run x.yaml --variant F --seed 7 --var n=3 --var 'who=a b'",
+        ),
+        (
+            {"is_session": True, "file": "tests/test x.py", "given": ("n",)},
+            "run 'tests/test x.py' again; its session x had seed 7",
+        ),
     ],
 )
 def test_how_it_is_played_again(changes, text):

@@ -6,17 +6,17 @@ from scenarios.pytest_plugin.bridge import Bridge
 from scenarios.results import PlayResult, StepResult
 from scenarios.runner.options import RunOptions
 from scenarios.session.errors import audit_text
-from scenarios.session.life import Life
+from scenarios.session.live_play import LivePlay
 
 
-class Reel:
+class SteppedPlay:
     """A play that is set up when its first step is asked for. `told` are the steps whose result was reported."""
 
     def __init__(self, bridge: Bridge, play: Play, options: RunOptions) -> None:
         self._bridge = bridge
         self._play = play
         self._options = options
-        self._life: Life | None = None
+        self._live: LivePlay | None = None
         self._result: PlayResult | None = None
         self._fault: OtaSimError | None = None
         self.told: set[str] = set()
@@ -34,15 +34,15 @@ class Reel:
         if self._fault is not None:
             return f"not played: {self._fault}"
         try:
-            life = self._up()
-            while len(life.results) <= at and not life.is_stuck:
-                self._bridge.wait(life.do(self._play.steps[len(life.results)]))
+            live = self._up()
+            while len(live.results) <= at and not live.is_stuck:
+                self._bridge.wait(live.do(self._play.steps[len(live.results)]))
         except OtaSimError as exc:
             self._fault = exc
             raise
-        if at < len(life.results):
-            return life.results[at]
-        last = life.results[-1]
+        if at < len(live.results):
+            return live.results[at]
+        last = live.results[-1]
         text = f"not played: step {last.id} did not come to its end"
         if last.id in self.told:
             return text
@@ -54,7 +54,7 @@ class Reel:
 
     def end(self) -> PlayResult:
         """End the play: what is done at its end, audit, evidence. OtaSimError: it never began."""
-        if self._life is None and self._fault is not None:
+        if self._live is None and self._fault is not None:
             raise self._fault
         if self._result is None:
             self._result = self._bridge.wait(self._up().end())
@@ -62,14 +62,14 @@ class Reel:
 
     def leave(self) -> str | None:
         """End the play if nobody has; answers what is wrong with its books."""
-        if self._life is None or self._result is not None:
+        if self._live is None or self._result is not None:
             return None
         result = self.end()
         return None if result.audit is None or result.audit.ok else audit_text(result.audit, result.evidence)
 
-    def _up(self) -> Life:
-        if self._life is None:
-            life = Life(self._play, self._options)
-            self._bridge.wait(life.begin())
-            self._life = life
-        return self._life
+    def _up(self) -> LivePlay:
+        if self._live is None:
+            live = LivePlay(self._play, self._options)
+            self._bridge.wait(live.begin())
+            self._live = live
+        return self._live

@@ -19,7 +19,7 @@ T = TypeVar("T")
 READY_S: Final = 120.0
 
 
-class Guest:
+class FleetAtStub:
     """A fleet at a stub: everything that a `device_sim.Fleet` has, and where its devices are at home."""
 
     def __init__(self, fleet: Fleet, account_id: int, product_id: str, device_ids: tuple[int, ...]) -> None:
@@ -32,8 +32,8 @@ class Guest:
         return getattr(self.fleet, name)
 
 
-class Guests:
-    """Fleets at a stub that is somebody else's; they leave together."""
+class Fleets:
+    """Fleets at a stub that is somebody else's, in a test; they are closed together."""
 
     def __init__(self, stub: Stub, seed: int) -> None:
         self._stub = stub
@@ -43,7 +43,7 @@ class Guests:
         self._numbers = itertools.count(1)
         self._cards = itertools.count()
 
-    async def come(
+    async def connect(
         self,
         count: int,
         *,
@@ -52,7 +52,7 @@ class Guests:
         s_version: str = "1.0",
         faults: Sequence[Fault] = (),
         profile: Profile | None = None,
-    ) -> Guest:
+    ) -> FleetAtStub:
         """Register and connect so many devices, under an account and a product of their own; all are there then."""
         if count < 1:
             raise UsageFault(f"a fleet of {count} devices: at least 1 is wanted")
@@ -69,9 +69,9 @@ class Guests:
         if faults:
             fleet.set_faults(device_ids, faults)
         await fleet.ready(READY_S)
-        return Guest(fleet, account.account_id, product.product_id, device_ids)
+        return FleetAtStub(fleet, account.account_id, product.product_id, device_ids)
 
-    async def leave(self) -> None:
+    async def close(self) -> None:
         """Let all devices go."""
         await self._stack.aclose()
 

@@ -23,6 +23,8 @@ from scenarios.operator import Operator, OperatorFault, Refusal
 
 PACE_S: Final = 0.25
 """How soon a task with open jobs is looked at again where an adapter does not wait itself."""
+_UNPRINTABLE: Final = "\N{REPLACEMENT CHARACTER}"
+"""For what a terminal would act on, or a report could not hold."""
 TEXT_MAX: Final = 300
 _OPEN: Final = ("pending", "downloading", "upgrading")
 SHOWN_MAX: Final = 80
@@ -251,6 +253,7 @@ def _shown(answer: object) -> str:
         text = repr(answer)
     except Exception:  # noqa: BLE001 - foreign code
         text = f"a {type(answer).__name__}"
+    text = "".join(each if each.isprintable() else _UNPRINTABLE for each in text)
     return text if len(text) <= SHOWN_MAX else f"{text[:SHOWN_MAX]}..."
 
 
@@ -260,5 +263,5 @@ def one_line(exc: BaseException) -> str:
         text = str(exc)
     except Exception:  # noqa: BLE001 - foreign code
         return "its text can't be told"
-    text = " ".join(text.split())
+    text = "".join(each if each.isprintable() else _UNPRINTABLE for each in " ".join(text.split()))
     return text if len(text) <= TEXT_MAX else f"{text[:TEXT_MAX]}..."

@@ -7,8 +7,8 @@ import time
 import pytest
 
 from platform_stub.protocol import operator as api
+from scenarios.adapters.guard import Guarded, NotSupported, calls
 from scenarios.adapters.host import Host
-from scenarios.guard import Guarded, NotSupported, calls
 from scenarios.operator import HttpOperator, Operator, OperatorFault, Refusal
 
 LICENCES = api.Licences(

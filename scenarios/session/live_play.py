@@ -47,7 +47,7 @@ class Order:
     result: "asyncio.Future[StepResult]"
 
 
-class Life:
+class LivePlay:
     """A play that is up between `begin` and `end`. It is used from one event loop."""
 
     def __init__(self, play: Play, options: RunOptions) -> None:
