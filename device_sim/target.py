@@ -101,8 +101,8 @@ def claim_descriptors(devices: int, downloads: int, *, shared: bool) -> None:
     advice = "run the stub in a process of its own (ota-sim serve), " if shared else ""
     if not devices:
         raise EnvironmentFault(
-            f"the connections for {downloads:,} calls and downloads at once need {needed:,} descriptors, and this process "
-            f"may open {limit:,}; raise the limit (ulimit -Hn)"
+            f"the connections for {downloads:,} calls and downloads at once need {needed:,} descriptors, and "
+            f"this process may open {limit:,}; raise the limit (ulimit -Hn)"
         )
     raise EnvironmentFault(
         f"{devices:,} devices need {needed:,} descriptors ({ends}), and this process may open {limit:,}: "

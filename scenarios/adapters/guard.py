@@ -118,9 +118,23 @@ class Guarded:
         limit_s = self._call_s + waits_ms / 1_000
         outcome = await self._host.call(call.name, partial(self._begin, call, given), limit_s)
         answer = self._checked(call, self._returned(call, outcome))
+        self._hold_order(call, given, answer)
         if waits_ms and _is_open(answer):
             await asyncio.sleep(max(0.0, PACE_S - (time.monotonic() - began)))
         return answer
+
+    def _hold_order(self, call: Call, given: Mapping[str, Any], answer: Any) -> None:
+        """Hold that devices come back as they were given: a step's `meters[1]` is the first of them."""
+        if call.name != "register" or isinstance(answer, Refusal):
+            return
+        wanted, found = [each.name for each in given["devices"]], [each.name for each in answer]
+        if len(found) != len(wanted):
+            self._fail(
+                call, f"returned {len(found):,} devices for {len(wanted):,}; all or none are registered"
+            )
+        at = next((at for at, name in enumerate(wanted) if found[at] != name), None)
+        if at is not None:
+            self._fail(call, f"returned {found[at]} where {wanted[at]} was given; devices keep their order")
 
     def _begin(self, call: Call, given: Mapping[str, Any]) -> Any:
         """Call the adapter, by position with what each call has, by name with what only some have."""

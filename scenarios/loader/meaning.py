@@ -16,7 +16,7 @@ from scenarios.loader.expectations import judge_expectations, judge_never
 from scenarios.loader.fleet_file import FleetRows
 from scenarios.loader.fleets import judge_faults_of_fleets, judge_fleets, judge_name
 from scenarios.loader.mistakes import Path, listing
-from scenarios.loader.names import Names
+from scenarios.loader.names import GROUPS_DEEP_MAX, Names
 from scenarios.loader.outlook import judge_outlook, judge_patience
 from scenarios.loader.targets import judge_target
 from scenarios.loader.task_steps import SPAN_MAX_MS, judge_product, judge_task_step
@@ -45,6 +45,7 @@ def judge(document: Document, folder: FilePath) -> dict[str, FleetRows]:
     rows = judge_fleets(document, folder)
     names = Names(document, rows)
     judge_faults_of_fleets(document, names)
+    _judge_products(document)
     _judge_groups(document, names)
     _judge_steps(document, names)
     if document.is_whole:
@@ -118,16 +119,29 @@ def merged(base: Any, over: Any) -> Any:
     return structs.replace(base, **changes)
 
 
+def _judge_products(document: Document) -> None:
+    first: dict[str, str] = {}
+    for name, product in document.products.items():
+        if product is None or not isinstance(product.id, str):
+            continue
+        other = first.setdefault(product.id, name)
+        if other != name:
+            document.blame(("products", name, "id"), f"product {other} has this id already")
+
+
 def _judge_groups(document: Document, names: Names) -> None:
-    for name, texts in document.groups.items():
+    for name, texts in list(document.groups.items()):
         path: Path = ("groups", name)
         judge_name(document, path, name)
         if name in document.fleets:
             document.blame(path, f"a fleet is named {name} too; take another name", at_key=True)
         if texts is None:
             continue
-        if names.is_circular(name):
-            document.blame(path, f"group {name} is made from itself")
+        if names.is_too_deep(name):
+            deep = f"group {name} is made from groups more than {GROUPS_DEEP_MAX} deep; name their devices themselves"
+            document.blame(path, f"group {name} is made from itself" if names.is_circular(name) else deep)
+            if not names.is_circular(name):
+                document.groups[name] = None  # or whoever names it would be followed as deep
             continue
         names.judge(path, texts, None)
 

@@ -15,6 +15,8 @@ from scenarios.loader.mistakes import Path, listing, nearest
 from scenarios.play import Flow
 from scenarios.selection import Selection, SelectionFault, parse_selection, size_of
 
+GROUPS_DEEP_MAX: Final = 20
+"""A group of groups of groups may go so deep."""
 _FAULT_WORDS: Final = {
     "inject": ("faults are injected by", "none injects a fault", "injects no fault"),
     "fault": ("faults of devices are set by", "none sets a fault of devices", "sets no fault of devices"),
@@ -108,6 +110,20 @@ class Names:
                     seen.add(selection.base)
                     waiting.append(selection.base)
         return False
+
+    def is_too_deep(self, group: str) -> bool:
+        """Whether a group is made from groups that are made from groups, and so on, too often."""
+        groups, at = self._document.groups, {group}
+        for _ in range(GROUPS_DEEP_MAX):
+            at = {
+                each.base
+                for name in at
+                for each in self._selections(groups.get(name) or ())
+                if each.outcome is None and each.base in groups and each.base not in self._document.fleets
+            }
+            if not at:
+                return False
+        return True
 
     def size(self, texts: Sequence[str], sight: Sight | None) -> int | None:
         """Count selections; None when it can't be told."""

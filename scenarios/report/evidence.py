@@ -120,7 +120,7 @@ def _title_of(readme: Path) -> str:
 
 
 def concerned(result: PlayResult) -> tuple[int, ...]:
-    """Give the devices to look into: whom failed steps name, whose job did not go well, who had trouble; else the first.
+    """Give the devices to look into: whom failed steps name, who is not well, who had trouble; else the first.
 
     Trouble counts though a later job went well: the step that failed was about the earlier one.
     """
