@@ -13,7 +13,7 @@ replay: $(VENV)/.run
 	@$(BIN)/ota-sim run examples --report-dir reports
 
 test: $(VENV)/.test
-	@$(BIN)/python -m pytest -n 2 -q
+	@$(BIN)/python -m pytest -n 4 -q
 
 check: test lint wheel
 

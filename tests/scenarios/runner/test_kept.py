@@ -172,8 +172,9 @@ async def test_a_play_that_failed_leaves_evidence(tmp_path):
 
 
 async def test_a_play_that_broke_keeps_story_and_evidence(tmp_path):
-    head = TEXT.replace("fleets:", "products: {main: {id: abc}, other: {id: abc}}\nfleets:")
-    result, _ = await run(head, evidence=str(tmp_path))
+    main = msgspec.structs.replace(play_of().products[0], product_id="abc")
+    play = msgspec.structs.replace(play_of(), products=(main, msgspec.structs.replace(main, name="other")))
+    result = await run_play(play, RunOptions(evidence=str(tmp_path)), lambda _: None)
     assert result.verdict == "broken"
     assert "other" in result.reason or "conflict" in result.reason
     assert [each.name for each in tmp_path.rglob("README.txt")] == ["README.txt"]

@@ -40,6 +40,12 @@ async def run(steps, head=HEAD, **options):
     return result, events
 
 
+def twins(play):
+    """Let a play make two products of one id, which no file may: so its set-up is refused."""
+    main = msgspec.structs.replace(play.products[0], product_id="abc")
+    return msgspec.structs.replace(play, products=(main, msgspec.structs.replace(main, name="other")))
+
+
 def verdicts(result):
     return [step.verdict for step in result.steps]
 
@@ -188,8 +194,7 @@ async def test_a_set_up_that_is_refused():
         "  - {id: a, buy: 1}\n", HEAD.replace("fleets:", "account: {buy: 1, top_up: 1, post: -5}\nfleets:")
     )
     assert result.verdict == "failed"  # in arrears: the purchase is refused
-    head = HEAD.replace("fleets:", "products: {main: {id: abc}, other: {id: abc}}\nfleets:")
-    result, _ = await run("  - {id: a, buy: 1}\n", head)
+    result = await run_play(twins(play_of("  - {id: a, buy: 1}\n")), RunOptions(), lambda _: None)
     assert (result.verdict, result.exit_code) == ("broken", 1)
     assert "the platform did not make a product: conflict: product id abc is taken" in result.reason
 
