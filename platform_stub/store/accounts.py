@@ -12,7 +12,7 @@ from platform_stub.protocol.codes import EntitlementSource
 from platform_stub.protocol.ids import AccountId, DeviceId, TaskId
 from platform_stub.rules import events as ev
 from platform_stub.rules.licensing import Ledger
-from platform_stub.store.dialect import Glance, insert_one
+from platform_stub.store.dialect import Glance, count_from, insert_one, last_seq, locks_rows
 from platform_stub.store.schema import AnyRow, accounts, journal, notices
 
 
@@ -46,7 +46,9 @@ def hold_began(ledger: Ledger, held_since_ms: int | None, now_ms: int) -> int | 
     return ledger.charging_date_ms if held_since_ms is None else held_since_ms
 
 
-_BY_ID = Glance(select(accounts).where(accounts.c.account_id == bindparam("id")))
+_ONE = select(accounts).where(accounts.c.account_id == bindparam("id"))
+_BY_ID = Glance(_ONE)
+_BY_ID_LOCKED = Glance(_ONE.with_for_update(key_share=True))  # what only refers to the account may go on
 _POLICY = msgspec.json.Decoder(api.Policy)
 
 
@@ -82,6 +84,8 @@ def open_account(
             ),
         )
     )
+    if own:
+        count_from(conn, accounts.c.account_id)
     append(conn, number, now_ms, [ev.Opened(policy=policy)])
     return AccountRow(
         account_id=number,
@@ -125,8 +129,9 @@ def _account(row: AnyRow) -> AccountRow:
 
 
 def load(conn: Connection, account_id: int) -> AccountRow | None:
-    """Read an account; None when there is none."""
-    row = _BY_ID.one(conn, {"id": account_id})
+    """Read an account; None when there is none. In a transaction nobody else decides on it until its end (P14)."""
+    look = _BY_ID_LOCKED if locks_rows(conn) else _BY_ID
+    row = look.one(conn, {"id": account_id})
     return None if row is None else _account(row)
 
 
@@ -163,9 +168,10 @@ def save_clock(conn: Connection, account_id: AccountId, clock_offset_ms: int) ->
 
 def append(conn: Connection, account_id: int, now_ms: int, events: Iterable[ev.JournalEvent]) -> None:
     """Write events as lines of the journal, in their order."""
-    rows = [_line(event) | {"account_id": account_id, "at_ms": now_ms} for event in events]
-    if rows:
-        conn.execute(journal.insert(), rows)
+    lines = [_line(event) | {"account_id": account_id, "at_ms": now_ms} for event in events]
+    if lines:
+        before = last_seq(conn)
+        conn.execute(journal.insert(), [line | {"seq": before + at} for at, line in enumerate(lines, 1)])
 
 
 _NOTHING: dict[str, Any] = {

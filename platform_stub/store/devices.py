@@ -8,7 +8,7 @@ from sqlalchemy import Connection, bindparam, func, select
 
 from platform_stub.protocol.codes import UpdateKind
 from platform_stub.protocol.ids import AccountId
-from platform_stub.store.dialect import Bulk
+from platform_stub.store.dialect import Pile
 from platform_stub.store.schema import (
     AnyRow,
     accounts,
@@ -28,7 +28,7 @@ _BY_ADDRESS = select(devices).where(
     devices.c.terminated_ms.is_(None),
 )
 _BY_ID = select(devices).where(devices.c.device_id == bindparam("id"))
-_NOTE = Bulk(timeline.insert(), ("device_id", "tid", "at_ms", "what", "detail"))
+_NOTE = Pile(timeline.insert(), ("device_id", "tid", "at_ms", "what", "detail"))
 _PRODUCT = select(products).where(products.c.product_id == bindparam("id"))
 
 
@@ -113,6 +113,17 @@ def load_page(conn: Connection, account_id: int, after: int, limit: int) -> Sequ
     return conn.execute(query.order_by(devices.c.device_id).limit(limit)).all()
 
 
+def load_addresses(conn: Connection, after: int, limit: int) -> list[tuple[int, str, str]]:
+    """Read a page of all living devices by ascending ID: ID, product ID, name."""
+    query = (
+        select(devices.c.device_id, devices.c.product_id, devices.c.name)
+        .where(devices.c.device_id > after, devices.c.terminated_ms.is_(None))
+        .order_by(devices.c.device_id)
+        .limit(limit)
+    )
+    return [(row.device_id, row.product_id, row.name) for row in conn.execute(query)]
+
+
 def stream_living(conn: Connection, account_id: int) -> Iterator[AnyRow]:
     """Read all living devices of an account by ascending ID, a thousand at a time."""
     after = 0
@@ -161,7 +172,7 @@ def count_versions(conn: Connection, product_id: str, *, kind: UpdateKind) -> Se
         select(version.label("version"), count.label("devices"))
         .where(devices.c.product_id == product_id, devices.c.terminated_ms.is_(None))
         .group_by(version)
-        .order_by(count.desc(), version)
+        .order_by(count.desc(), version.nulls_first())
     )
     return conn.execute(query).all()
 

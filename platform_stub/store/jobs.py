@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, bindparam, case, func, null, select
 
 from platform_stub.protocol.codes import JobState
-from platform_stub.store.dialect import Bulk, Glance, Sweep
+from platform_stub.store.dialect import Bulk, Glance, Page, Sweep
 from platform_stub.store.schema import (
     AnyRow,
     accounts,
@@ -50,20 +50,73 @@ FACTS = (
     .join(tasks, tasks.c.task_id == jobs.c.task_id)
     .join(packages, packages.c.package_id == tasks.c.package_id)
 )
-"""A job with what its task and package say; `service.batch` takes the columns in this order."""
-_VERSIONS = Sweep(select(devices.c.device_id, devices.c.f_version, devices.c.s_version), devices.c.device_id)
+"""A job with what its task and package say."""
+TASK_FACTS = select(
+    tasks.c.task_id,
+    tasks.c.account_id,
+    tasks.c.package_id,
+    tasks.c.target,
+    tasks.c.verification,
+    tasks.c.starts_ms,
+    tasks.c.expires_ms,
+    tasks.c.paused_ms,
+    tasks.c.start_version,
+    tasks.c.notification,
+    packages.c.size_bytes,
+    packages.c.md5,
+    packages.c.manufacturer,
+    packages.c.model,
+).join(packages, packages.c.package_id == tasks.c.package_id)
+"""What a task and its package say of each of its jobs; `service.casebook` takes the columns in this order."""
+_TASK_FACTS = Sweep(TASK_FACTS, tasks.c.task_id)
+_DEVICES = Sweep(
+    select(
+        devices.c.device_id,
+        devices.c.f_version,
+        devices.c.s_version,
+        jobs.c.tid,
+        jobs.c.task_id,
+        jobs.c.kind,
+        jobs.c.state,
+        jobs.c.step,
+        jobs.c.held_ms,
+    )
+    .select_from(devices)
+    .outerjoin(jobs, and_(jobs.c.device_id == devices.c.device_id, is_open)),
+    devices.c.device_id,
+)
 _CARDS = Sweep(select(devices.c.device_id, devices.c.iccid, devices.c.imsi), devices.c.device_id)
-_BY_TIDS = Sweep(FACTS, jobs.c.tid)
+_BY_TIDS = Sweep(
+    select(
+        jobs.c.tid,
+        jobs.c.task_id,
+        jobs.c.device_id,
+        jobs.c.kind,
+        jobs.c.state,
+        jobs.c.step,
+        jobs.c.held_ms,
+    ),
+    jobs.c.tid,
+)
 _OPEN_OF_DEVICES = Sweep(FACTS.where(is_open).order_by(jobs.c.tid), jobs.c.device_id)
-_OF_TASK = FACTS.where(
-    jobs.c.task_id == bindparam("task"),
-    jobs.c.state == bindparam("state"),
-    jobs.c.tid > bindparam("after"),
-).order_by(jobs.c.tid)
+_OF_TASK = Page(
+    FACTS.where(
+        jobs.c.task_id == bindparam("task"),
+        jobs.c.state == bindparam("state"),
+        jobs.c.tid > bindparam("after"),
+    )
+    .order_by(jobs.c.tid)
+    .limit(bindparam("limit"))
+)
 _MOVE = Bulk(
     jobs.update()
     .where(jobs.c.tid == bindparam("b_tid"))
     .values(state=bindparam("b_state"), step=bindparam("b_step"), updated_ms=bindparam("b_now"))
+)
+_STEP = Bulk(
+    jobs.update()
+    .where(jobs.c.tid == bindparam("b_tid"))
+    .values(step=bindparam("b_step"), updated_ms=bindparam("b_now"))
 )
 _FIRMWARE = Bulk(
     devices.update().where(devices.c.device_id == bindparam("b_id")).values(f_version=bindparam("b_v"))
@@ -173,8 +226,18 @@ _ISSUED = Sweep(
 )
 
 
+def load_devices(conn: Connection, device_ids: Collection[int]) -> Sequence[AnyRow]:
+    """Read the versions of some devices, each with one of its open jobs a row, or with none (`tid` is None)."""
+    return _DEVICES.all(conn, device_ids)
+
+
+def load_task_facts(conn: Connection, task_ids: Collection[int]) -> Sequence[AnyRow]:
+    """Read what some tasks and their packages say of their jobs."""
+    return _TASK_FACTS.all(conn, task_ids)
+
+
 def load_by_tids(conn: Connection, tids: Collection[int]) -> Sequence[AnyRow]:
-    """Read jobs with the facts of their tasks and packages."""
+    """Read some jobs."""
     return _BY_TIDS.all(conn, tids)
 
 
@@ -185,8 +248,7 @@ def load_open_of_devices(conn: Connection, device_ids: Collection[int]) -> Seque
 
 def load_of_task(conn: Connection, task_id: int, state: JobState, after: int, limit: int) -> Sequence[AnyRow]:
     """Read a page of a task's jobs in a state by ascending tid."""
-    parameters = {"task": task_id, "state": int(state), "after": after}
-    return conn.execute(_OF_TASK.limit(limit), parameters).all()
+    return _OF_TASK.all(conn, {"task": task_id, "state": int(state), "after": after, "limit": limit})
 
 
 def find_caller(conn: Connection, product_id: str, name: str) -> AnyRow | None:
@@ -252,11 +314,6 @@ def add_tokens(conn: Connection, rows: list[dict[str, Any]]) -> None:
         conn.execute(job_tokens.insert(), rows)
 
 
-def load_versions(conn: Connection, device_ids: Collection[int]) -> dict[int, tuple[str | None, str | None]]:
-    """Read (firmware, software) versions of some devices."""
-    return {row[0]: (row[1], row[2]) for row in _VERSIONS.all(conn, device_ids)}
-
-
 def load_cards(conn: Connection, device_ids: Collection[int]) -> dict[int, tuple[str, str]]:
     """Read (ICCID, IMSI) of some devices."""
     return {row[0]: (row[1], row[2]) for row in _CARDS.all(conn, device_ids)}
@@ -271,6 +328,11 @@ def is_entitled(conn: Connection, device_id: int) -> bool:
 def move(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write jobs' new states: b_tid, b_state, b_step, b_now."""
     _MOVE.run(conn, rows)
+
+
+def step(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write steps of jobs that stay in their state, a third of the price: b_tid, b_step, b_now. No index has them."""
+    _STEP.run(conn, rows)
 
 
 def set_versions(conn: Connection, firmware: dict[int, str], software: dict[int, str]) -> None:

@@ -40,6 +40,11 @@ metadata = MetaData()
 Serial = BigInteger().with_variant(Integer, "sqlite")
 
 
+def _word(length: int) -> String:
+    """Name the type of a short text; it is ordered by its bytes, wherever it is kept."""
+    return String(length).with_variant(String(length, collation="C"), "postgresql")
+
+
 def _serial(name: str) -> Column[int]:
     return Column(name, Serial, primary_key=True, autoincrement=True)
 
@@ -47,7 +52,7 @@ def _serial(name: str) -> Column[int]:
 schema_info = Table(
     "schema_info",
     metadata,
-    Column("product", String(32), primary_key=True),
+    Column("product", _word(32), primary_key=True),
     Column("version", Integer, nullable=False),
 )
 
@@ -71,16 +76,17 @@ accounts = Table(
 )
 
 # kind: opened subscribed posted bought granted charging_date bound ended
+# Its lines are numbered by who writes them: without a gap, whatever is rolled back.
 journal = Table(
     "journal",
     metadata,
-    _serial("seq"),
+    Column("seq", Serial, primary_key=True, autoincrement=False),
     Column("account_id", BigInteger, nullable=False),
     Column("at_ms", BigInteger, nullable=False),
-    Column("kind", String(16), nullable=False),
+    Column("kind", _word(16), nullable=False),
     Column("task_id", BigInteger),  # bound
     Column("device_id", BigInteger),  # bound, ended
-    Column("source", String(16)),  # bound: purchased, free, grandfathered
+    Column("source", _word(16)),  # bound: purchased, free, grandfathered
     Column("count", BigInteger),  # subscribed: free licences; bought, granted
     Column("amount_fen", BigInteger),  # posted, bought (what was paid, not negative)
     Column("note", Text),  # opened: policy; posted: reason; granted: contract; charging_date: ms or "none"
@@ -92,7 +98,7 @@ entitlements = Table(
     metadata,
     Column("device_id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
     Column("account_id", BigInteger, nullable=False),  # who paid (P12)
-    Column("source", String(16), nullable=False),
+    Column("source", _word(16), nullable=False),
     Column("task_id", BigInteger, nullable=False),
     Column("obtained_ms", BigInteger, nullable=False),
 )
@@ -100,7 +106,7 @@ entitlements = Table(
 products = Table(
     "products",
     metadata,
-    Column("product_id", String(32), primary_key=True),
+    Column("product_id", _word(32), primary_key=True),
     Column("account_id", BigInteger, ForeignKey("accounts.account_id"), nullable=False),
     Column("name", Text, nullable=False),
     Column("access_key", Text, nullable=False),
@@ -111,13 +117,13 @@ devices = Table(
     metadata,
     _serial("device_id"),
     Column("account_id", BigInteger, nullable=False),
-    Column("product_id", String(32), nullable=False),
-    Column("name", String(64), nullable=False),
-    Column("key", String(128), nullable=False),
-    Column("iccid", String(32), nullable=False),
-    Column("imsi", String(32), nullable=False),
-    Column("f_version", String(20)),
-    Column("s_version", String(20)),
+    Column("product_id", _word(32), nullable=False),
+    Column("name", _word(64), nullable=False),
+    Column("key", _word(128), nullable=False),
+    Column("iccid", _word(32), nullable=False),
+    Column("imsi", _word(32), nullable=False),
+    Column("f_version", _word(20)),
+    Column("s_version", _word(20)),
     Column("created_ms", BigInteger, nullable=False),
     Column("terminated_ms", BigInteger),
     sqlite_autoincrement=True,  # a device ID is never used again, not even the highest
@@ -137,17 +143,17 @@ packages = Table(
     metadata,
     _serial("package_id"),
     Column("account_id", BigInteger, nullable=False),
-    Column("product_id", String(32), nullable=False),
+    Column("product_id", _word(32), nullable=False),
     Column("kind", SmallInteger, nullable=False),
-    Column("name", String(20), nullable=False),
-    Column("target", String(20), nullable=False),
+    Column("name", _word(20), nullable=False),
+    Column("target", _word(20), nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
-    Column("md5", String(32), nullable=False),
-    Column("verification", String(8), nullable=False),  # open, passed, skipped
-    Column("manufacturer", String(32), nullable=False),
-    Column("model", String(32), nullable=False),
-    Column("file_name", String(64), nullable=False),
-    Column("start_version", String(20)),  # of a differential package; none: it is a full one
+    Column("md5", _word(32), nullable=False),
+    Column("verification", _word(8), nullable=False),  # open, passed, skipped
+    Column("manufacturer", _word(32), nullable=False),
+    Column("model", _word(32), nullable=False),
+    Column("file_name", _word(64), nullable=False),
+    Column("start_version", _word(20)),  # of a differential package; none: it is a full one
     Column("auto_add", Text),  # JSON of the policy that takes in later devices (P15)
     Column("content", LargeBinary, nullable=False),
     Index("packages_name", "account_id", "name", unique=True),
@@ -160,7 +166,7 @@ tasks = Table(
     Column("account_id", BigInteger, nullable=False),
     Column("package_id", BigInteger, nullable=False),
     Column("kind", SmallInteger, nullable=False),
-    Column("target", String(20), nullable=False),
+    Column("target", _word(20), nullable=False),
     Column("name", Text, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
     Column("starts_ms", BigInteger, nullable=False),  # when devices are first told of it
@@ -168,10 +174,10 @@ tasks = Table(
     Column("paused_ms", BigInteger),
     Column("cancelled_ms", BigInteger),
     Column("retry_of", BigInteger),
-    Column("scope", String(8), nullable=False),  # chosen, all
-    Column("start_version", String(20)),  # the package's, when it is a differential one
+    Column("scope", _word(8), nullable=False),  # chosen, all
+    Column("start_version", _word(20)),  # the package's, when it is a differential one
     Column("start_versions", Text),  # JSON list, null in it: never reported; none: any
-    Column("notification", String(8), nullable=False),  # platform, webhook
+    Column("notification", _word(8), nullable=False),  # platform, webhook
     Column("signal_min", SmallInteger, nullable=False),
     Column("battery_min", SmallInteger, nullable=False),
     Column("retry_count", SmallInteger, nullable=False),
@@ -217,7 +223,7 @@ Index(
 job_tokens = Table(
     "job_tokens",
     metadata,
-    Column("token", String(32), primary_key=True),
+    Column("token", _word(32), primary_key=True),
     Column("tid", BigInteger, nullable=False),
     Column("device_id", BigInteger, nullable=False),
     Column("issued_ms", BigInteger, nullable=False),
@@ -245,7 +251,7 @@ deliveries = Table(
     Column("url", Text, nullable=False),
     Column("token", Text, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
-    Column("state", String(16), nullable=False),  # pending, delivered, failed
+    Column("state", _word(16), nullable=False),  # pending, delivered, failed
     Column("attempts", Integer, nullable=False),
     Column("due_ms", BigInteger),
     Column("last_status", Integer),
@@ -261,7 +267,7 @@ timeline = Table(
     Column("device_id", BigInteger, nullable=False),
     Column("tid", BigInteger),
     Column("at_ms", BigInteger, nullable=False),
-    Column("what", String(32), nullable=False),
+    Column("what", _word(32), nullable=False),
     Column("detail", Text),
     Index("timeline_device", "device_id"),
 )
@@ -271,7 +277,7 @@ notices = Table(
     metadata,
     _serial("notice_id"),
     Column("account_id", BigInteger, nullable=False),
-    Column("channel", String(8), nullable=False),
+    Column("channel", _word(8), nullable=False),
     Column("at_ms", BigInteger, nullable=False),
     Column("text", Text, nullable=False),
     Index("notices_account", "account_id"),
@@ -282,9 +288,9 @@ answers = Table(
     "answers",
     metadata,
     Column("account_id", BigInteger, nullable=False),
-    Column("call", String(64), nullable=False),
-    Column("key", String(128), nullable=False),
-    Column("body_digest", String(64), nullable=False),
+    Column("call", _word(64), nullable=False),
+    Column("key", _word(128), nullable=False),
+    Column("body_digest", _word(64), nullable=False),
     Column("status", SmallInteger, nullable=False),
     Column("answer", Text, nullable=False),
     PrimaryKeyConstraint("account_id", "call", "key"),

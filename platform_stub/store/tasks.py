@@ -26,7 +26,7 @@ from platform_stub.protocol.operator import Notification, Policy, Retry, Scope
 from platform_stub.rules import events as ev
 from platform_stub.rules.jobs import Signal, end_of
 from platform_stub.rules.licensing import allocation_order
-from platform_stub.store.dialect import chosen, insert_one
+from platform_stub.store.dialect import chosen, insert_one, last_seq
 from platform_stub.store.schema import AnyRow, entitlements, is_open, jobs, journal, tasks, timeline
 
 _CANCELLED = int(end_of(Signal.CANCELLED))
@@ -130,7 +130,7 @@ def bind(
     now_ms: int,
 ) -> None:
     """Bind an entitlement to each chosen device without one, by ascending ID: journal first, then table."""
-    before = conn.execute(select(func.coalesce(func.max(journal.c.seq), 0))).scalar_one()
+    before = last_seq(conn)
     number = func.row_number().over(order_by=chosen.c.device_id)
     first, second, third = allocation_order(policy, allocated)
     source = case(
@@ -141,8 +141,9 @@ def bind(
     unentitled = chosen.outerjoin(entitlements, entitlements.c.device_id == chosen.c.device_id)
     conn.execute(
         insert(journal).from_select(
-            ["account_id", "at_ms", "kind", "task_id", "device_id", "source"],
+            ["seq", "account_id", "at_ms", "kind", "task_id", "device_id", "source"],
             select(
+                literal(before) + number,
                 literal(account_id),
                 literal(now_ms),
                 literal("bound"),

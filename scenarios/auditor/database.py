@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from platform_stub.database_url import DatabaseUrl
 from platform_stub.protocol.operator import Policy
 from scenarios.auditor.checks import CHECKS, ENTITLED, JOURNAL, UNBOUND_TASKS, UNENTITLED_JOBS
 from scenarios.auditor.findings import AuditReport, Findings
@@ -35,15 +36,15 @@ _COLUMNS = (
 )
 
 
-def audit_database(path: Path, now_ms: int | None = None) -> AuditReport:
-    """Audit a data folder, or the database file in it.
+def audit_database(place: Path | DatabaseUrl, now_ms: int | None = None) -> AuditReport:
+    """Audit a data folder, the database file in it, or a schema in PostgreSQL.
 
     `now_ms` is the real time when its platform is running: what is due by then must have been done.
     UsageFault: there is none, or none of ours. EnvironmentFault: it is locked, damaged or unreadable.
     """
-    path = find_database(path)
+    place = place if isinstance(place, DatabaseUrl) else find_database(place)
     findings = Findings()
-    with open_snapshot(path) as conn:
+    with open_snapshot(place) as conn:
         replay = Replay(findings)
         replay.feed(conn.execute(JOURNAL))
         _check_accounts(conn, replay.accounts, findings)
@@ -54,7 +55,7 @@ def audit_database(path: Path, now_ms: int | None = None) -> AuditReport:
             for where, expected, seen in conn.execute(sql, {"now": now_ms}):
                 findings.add(rule, where, expected, seen)
         return AuditReport(
-            path=path,
+            path=place,
             accounts=_count(conn, "accounts"),
             rows=_count(conn, "journal"),
             entitlements=_count(conn, "entitlements"),

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from platform_stub.database_url import DatabaseUrl
+
 FINDINGS_KEPT_MAX: Final = 20
 """Findings kept for each rule; beyond it they are only counted."""
 
@@ -53,7 +55,7 @@ class AuditReport:
     each rule that has any.
     """
 
-    path: Path
+    path: Path | DatabaseUrl
     accounts: int
     rows: int
     entitlements: int

@@ -6,12 +6,14 @@ one that can't be read is the machine's (EnvironmentFault).
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
+from platform_stub.database_url import DatabaseUrl
 from platform_stub.protocol.errors import EnvironmentFault, OtaSimError, UsageFault
+from scenarios.auditor.postgresql import open_copy
 
 DATABASE_NAME: Final = "ota-sim.db"
 PRODUCT: Final = "ota-sim"
@@ -53,9 +55,15 @@ def find_database(path: Path) -> Path:
     return path
 
 
-@contextmanager
-def open_snapshot(path: Path) -> Iterator[sqlite3.Connection]:
+def open_snapshot(place: Path | DatabaseUrl) -> AbstractContextManager[sqlite3.Connection]:
     """Open a database read-only, in one read transaction, after checking that it is ours."""
+    if isinstance(place, DatabaseUrl):
+        return open_copy(place, PRODUCT, SCHEMA_VERSION, _COLUMNS)
+    return _open_file(place)
+
+
+@contextmanager
+def _open_file(path: Path) -> Iterator[sqlite3.Connection]:
     was_closed = not _log_of(path).exists()
     try:
         with closing(_connect(path)) as conn:

@@ -7,21 +7,23 @@ from pathlib import Path
 import click
 import msgspec
 
+from platform_stub.database_url import DatabaseUrl
 from scenarios.auditor import AuditReport, Finding, audit_database
 from scenarios.auditor.findings import CHECKED
 
 
 @click.command(short_help="Recompute the licence invariants from a data folder.")
-@click.argument("path", type=click.Path(path_type=Path), metavar="DIR")
+@click.argument("place", metavar="DIR|URL")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.pass_context
-def audit(ctx: click.Context, path: Path, *, as_json: bool) -> None:
-    """Recompute I1-I7 and the rules around them from the journal and tables in DIR (or its ota-sim.db).
+def audit(ctx: click.Context, place: str, *, as_json: bool) -> None:
+    """Recompute I1-I7 and the rules around them from the journal and tables in DIR (or its ota-sim.db), or at URL.
 
-    Works on the folder of a stub that runs, or ran, or was killed; changes nothing. Exit 0 when all holds, 1 when
-    something does not, 2 when it is no database of ours, 3 when it can't be read.
+    Works on the folder of a stub that runs, or ran, or was killed, and on a PostgreSQL database, such as
+    postgresql://user@host/db; changes nothing. Exit 0 when all holds, 1 when something does not, 2 when it is no
+    database of ours, 3 when it can't be read.
     """
-    report = audit_database(path)
+    report = audit_database(DatabaseUrl.parse(place) if "://" in place else Path(place))
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(_as_data(report))))
     else:

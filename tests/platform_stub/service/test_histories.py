@@ -1,9 +1,10 @@
-"""Random histories on the service with SQLite, held equal to the pure replay of the whole book (I1-I6)."""
+"""Random histories on the service with each database, held equal to the pure replay of the whole book (I1-I6)."""
 
 import tempfile
 from pathlib import Path
 
-from hypothesis import given, settings
+import pytest
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from platform_stub.protocol import operator as api
@@ -171,21 +172,31 @@ class Story:
                 assert device not in book.entitlements or not book.entitlements[device].valid  # I3
 
 
+def play(store, policy, steps):
+    try:
+        story = Story(Desk(store), policy)
+        for what, how in steps:
+            lines = story.journal()
+            story.do(what, how)
+            story.check()
+            if what in NO_LINES:
+                assert story.journal() == lines  # I6: jobs are state, and no line of the journal
+    finally:
+        store.close()
+
+
+@pytest.mark.long
 @settings(max_examples=100, deadline=None)
 @given(POLICIES, STEPS)
 def test_the_store_holds_what_the_journal_tells(policy, steps):
     with tempfile.TemporaryDirectory() as folder:
-        store = open_store(Path(folder))
-        try:
-            story = Story(Desk(store), policy)
-            for what, how in steps:
-                lines = story.journal()
-                story.do(what, how)
-                story.check()
-                if what in NO_LINES:
-                    assert story.journal() == lines  # I6: jobs are state, and no line of the journal
-        finally:
-            store.close()
+        play(open_store(Path(folder)), policy, steps)
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(POLICIES, STEPS)
+def test_the_store_in_postgresql_holds_what_the_journal_tells(cluster, policy, steps):
+    play(open_store(cluster.url(), drops=True), policy, steps)
 
 
 def test_a_page_of_the_api_shows_the_same_licences(desk):

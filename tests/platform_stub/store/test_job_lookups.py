@@ -86,7 +86,14 @@ def test_a_hot_write_scans_nothing(store, write):
 
 @pytest.mark.parametrize(
     "sweep",
-    [jobs.load_by_tids, jobs.load_open_of_devices, jobs.load_versions, jobs.load_cards, jobs.load_issued],
+    [
+        jobs.load_by_tids,
+        jobs.load_devices,
+        jobs.load_task_facts,
+        jobs.load_open_of_devices,
+        jobs.load_cards,
+        jobs.load_issued,
+    ],
 )
 def test_a_sweep_walks_its_keys_and_no_table(store, sweep):
     with store.write() as conn:
