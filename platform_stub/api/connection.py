@@ -18,6 +18,7 @@ from aiohttp.http import HttpVersion11, RawRequestMessage, StreamWriter
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
 from platform_stub.api.access_lines import write_call, write_end, write_unread
+from platform_stub.api.begun import Begun
 from platform_stub.api.body import Slow, read_body
 from platform_stub.api.device_http import Found
 from platform_stub.api.device_request import DeviceRequest
@@ -32,6 +33,7 @@ from platform_stub.store.errors import StoreUnavailable
 if TYPE_CHECKING:
     from platform_stub.api.http_server import HttpServer
 
+_JOINED_MAX_BYTES: Final = 64 * 1024  # up to here a copy costs less than a second write
 _OPENING_BYTES: Final = 1_024
 _TEXT_MAX: Final = 100
 
@@ -56,6 +58,7 @@ class Connection(web.RequestHandler):
         "_opening",
         "_served",
         "_since_s",
+        "_underway",
         "local",
     )
 
@@ -73,6 +76,7 @@ class Connection(web.RequestHandler):
         self._answered = self._served = 0
         self._since_s = self._moved_s = self._loop.time()
         self._answer_left = 0
+        self._underway: Begun[bool] | None = None  # a call that was begun outside the connection's task
 
     # What the transport says.
 
@@ -85,9 +89,15 @@ class Connection(web.RequestHandler):
         if is_head and self._head_since_s is None:
             self._head_since_s, self._head_bytes, self._opening = now_s, 0, data[:_OPENING_BYTES]
         before = len(self._messages)
+        waiter, self._waiter = self._waiter, None  # who is woken is ours to say
         super().data_received(data)
+        self._waiter = waiter
         if len(self._messages) > before:
             self._take_stock()
+            if waiter is None or waiter.done() or self._is_serving:
+                return
+            if not self._is_answered_now():
+                waiter.set_result(None)
         elif is_head:
             self._head_bytes += len(data)
             if self._head_bytes > self._http.limits.head_max_bytes:
@@ -106,6 +116,27 @@ class Connection(web.RequestHandler):
         line = message.message.partition("\n")[0].strip(" :")
         why = "lines end in CRLF" if has_bare_lf(self._opening) else line
         self._give_up(message.status, f"not an HTTP request: {why}"[:_TEXT_MAX])
+
+    def _is_answered_now(self) -> bool:
+        """Answer a lone GET of a device at once, without a turn of the connection's task.
+
+        A call that has to wait is left to the task where it stands, and one that is the last as well.
+        """
+        message, payload = self._messages[0]
+        if len(self._messages) > 1 or not isinstance(message, RawRequestMessage) or message.method != "GET":
+            return False
+        target = read_target(message.path)
+        if target.generation is None or not payload.is_eof():
+            return False
+        self._messages.popleft()
+        self._is_serving, self._body = True, payload
+        self._free_slot()
+        begun = Begun(self._serve_device(message, payload, target, target.generation))
+        if not begun.has_given(False):
+            self._underway = begun
+            return False
+        self._is_serving, self._since_s = False, self._loop.time()
+        return not self._messages
 
     def _give_up(self, status: int, text: str) -> None:
         """Queue a request that will not be read any further."""
@@ -197,12 +228,16 @@ class Connection(web.RequestHandler):
                     await asyncio.sleep(0)  # who sends many requests at once takes turns with everybody else
                 elif not await self._next():
                     break
-                if self.transport is None or self.transport.is_closing():
+                if self._underway is not None:
+                    begun, self._underway = self._underway, None
+                    is_last = await begun
+                elif self.transport is None or self.transport.is_closing():
                     break
-                message, payload = self._messages.popleft()
-                self._free_slot()
-                self._is_serving, self._body = True, payload
-                is_last = await self._serve(message, payload)
+                else:
+                    message, payload = self._messages.popleft()
+                    self._free_slot()
+                    self._is_serving, self._body = True, payload
+                    is_last = await self._serve(message, payload)
                 self._is_serving, self._since_s = False, self._loop.time()
                 if is_last:
                     break
@@ -367,6 +402,8 @@ class Connection(web.RequestHandler):
             raise ConnectionResetError
         if isinstance(body, bytes):
             transport.write(head + body if body else head)
+        elif len(body) <= _JOINED_MAX_BYTES:
+            transport.write(b"".join((head, body[: len(body)])))
         else:
             transport.write(head)
             for at in range(0, len(body), SLICE_MAX_BYTES):

@@ -26,6 +26,8 @@ class JobState(IntEnum):
     FAILED = 5
     CANCELLED = 6
 
+    __hash__ = int.__hash__  # states are keys of tables on the hot path; Enum's own is written in Python
+
     @property
     def is_open(self) -> bool:
         """Whether the job can still move."""

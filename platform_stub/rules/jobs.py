@@ -38,6 +38,8 @@ class Signal(Enum):
     CANCELLED = auto()  # by the operator, or the device was terminated
     EXPIRED = auto()  # past its deadline: failed, with step 208
 
+    __hash__ = object.__hash__  # as of JobState: a member is itself and nothing else
+
 
 def _from(
     states: tuple[JobState, ...], signal: Signal, to: JobState
@@ -92,6 +94,8 @@ class Hold(Enum):
     NOT_STARTED = auto()  # its task's start lies ahead: devices know nothing of it
     ARREARS = auto()  # of its account: what is pending waits (P10)
     PAUSED = auto()  # its task is paused: what is pending waits, a download runs out and takes no step
+
+    __hash__ = object.__hash__  # as of Signal
 
 
 class StepRefusal(Enum):

@@ -19,6 +19,7 @@ from platform_stub.rules import jobs as moves
 from platform_stub.rules.licensing import decide
 from platform_stub.rules.offers import Asked, Mismatch, find_mismatch
 from platform_stub.service import job_tokens
+from platform_stub.service.casebook import Casebook
 from platform_stub.service.caseload import Caseload, Job
 from platform_stub.service.ports import Session
 from platform_stub.service.reports import (
@@ -44,8 +45,7 @@ Idle = Callable[[Session, UpdateKind, str], None]
 """Called after the commit with a version that a device without an open job of its kind reported over MQTT."""
 
 _ABOUT_A_JOB: Final = (Status, Started, InformAnswer)
-_ABOUT_A_DEVICE: Final = (Versions, Listening, Check)
-_WITH_VERSIONS: Final = (Versions, Check)
+_NAMES: Final = {state: state.name.lower() for state in JobState}
 _TOLD: Final = frozenset({JobState.PENDING})
 _TOLD_AGAIN: Final = frozenset({JobState.PENDING, JobState.DOWNLOADING})
 
@@ -53,16 +53,24 @@ _TOLD_AGAIN: Final = frozenset({JobState.PENDING, JobState.DOWNLOADING})
 class Batch:
     """One batch of reports on its way into one transaction."""
 
-    def __init__(self, tx: Tx, sessions: Sessions, *, strict: bool = False, idle: Idle | None = None) -> None:
+    def __init__(
+        self,
+        tx: Tx,
+        sessions: Sessions,
+        book: Casebook,
+        *,
+        strict: bool = False,
+        idle: Idle | None = None,
+    ) -> None:
         self._tx = tx
         self._strict = strict
         self._idle = idle
         self._conn: Connection = tx.conn
         self._sessions = sessions
-        self._cases = Caseload(tx)
-        self._versions: dict[int, tuple[str | None, str | None]] = {}
+        self._cases = Caseload(tx, book)
         self._cards: dict[int, tuple[str, str]] = {}
-        self._moved: dict[int, int] = {}
+        self._moved: dict[int, int] = {}  # when, by tid
+        self._turned: set[int] = set()  # tids of those that are in another state now
         self._notes: list[dict[str, Any]] = []
         self._noted: dict[int, tuple[int | None, str, str | None]] = {}  # the last note of each device
         self._firmware: dict[int, str] = {}
@@ -77,23 +85,29 @@ class Batch:
     def apply(self, reports: Sequence[Report]) -> None:
         """Read what the reports need, decide them in order, write what changed."""
         self._load(reports)
+        # Before anyone is answered: who is asks again at once.
+        self._tx.then(self._cases.close, self._moved, self._firmware, self._software)
         for report in reports:
             self._decide(report)
         self._write()
 
     def _load(self, reports: Sequence[Report]) -> None:
-        tids = {r.tid for r in reports if isinstance(r, _ABOUT_A_JOB) and r.tid}
-        askers = {r.origin.device_id for r in reports if isinstance(r, _ABOUT_A_DEVICE)}
-        self._cases.load(tids, askers)
-        self._versions = job_rows.load_versions(
-            self._conn, {r.origin.device_id for r in reports if isinstance(r, _WITH_VERSIONS)}
-        )
-        self._cards = job_rows.load_cards(
-            self._conn, {r.origin.device_id for r in reports if isinstance(r, Card)}
-        )
-        tokens_for = {r.origin.device_id for r in reports if isinstance(r, Check) and _by_token(r.origin)}
+        tids, device_ids, with_cards, with_tokens = set(), set(), set(), set()
+        for report in reports:
+            device_id = report.origin.device_id
+            if isinstance(report, Card):
+                with_cards.add(device_id)
+                continue
+            device_ids.add(device_id)
+            if isinstance(report, _ABOUT_A_JOB):
+                tids.add(report.tid)
+            elif isinstance(report, Check) and _by_token(report.origin):
+                with_tokens.add(device_id)
+        tids.discard(0)
+        self._cases.load(tids, device_ids)
+        self._cards = job_rows.load_cards(self._conn, with_cards)
         self._issued = job_rows.load_issued(
-            self._conn, [job.tid for device_id in tokens_for for job in self._cases.of(device_id)]
+            self._conn, [job.tid for device_id in with_tokens for job in self._cases.of(device_id)]
         )
 
     def _expire(self, job: Job) -> None:
@@ -174,7 +188,7 @@ class Batch:
         for job in self._cases.of(origin.device_id):
             self._expire(job)
             version = report.f_version if job.kind == UpdateKind.FOTA else report.s_version
-            if version == job.target:
+            if version == job.task.target:
                 self._reach_target(job)
         self._answer(origin, topics.VERSION_REPLY, report.message_id)
         if isinstance(origin, Session):
@@ -188,7 +202,7 @@ class Batch:
 
     def _keep_versions(self, origin: Origin, f_version: str | None, s_version: str | None) -> None:
         device_id = origin.device_id
-        stored = self._versions.get(device_id, (None, None))
+        stored = self._cases.versions(device_id)
         known = (self._firmware.get(device_id, stored[0]), self._software.get(device_id, stored[1]))
         reported = (f_version, s_version)
         for at, (version, store) in enumerate(zip(reported, (self._firmware, self._software), strict=True)):
@@ -229,7 +243,7 @@ class Batch:
                 self._issue(job, self._cases.account(call.account_id).now_ms)
 
     def _judge_offer(self, job: Job, asked: Asked, generation: Generation) -> CallRefusal | None:
-        mismatch = find_mismatch(job.state, job.terms, asked)
+        mismatch = find_mismatch(job.state, job.task.terms, asked)
         if mismatch is None:
             return None
         if mismatch is Mismatch.AT_TARGET:
@@ -282,25 +296,29 @@ class Batch:
         if not outcome.changed:
             return
         was, job.state, job.step = job.state, outcome.state, outcome.step
-        now_ms = self._cases.account(job.account_id).now_ms
+        now_ms = self._cases.account(job.task.account_id).now_ms
         self._moved[job.tid] = now_ms
-        detail = job.state.name.lower() if job.state is not was else None
+        detail = None
+        if job.state is not was:
+            self._turned.add(job.tid)
+            detail = _NAMES[job.state]
         self._put_note(job.device_id, job.tid, now_ms, what, detail)
         if job.state.is_open:
             return
-        self._ends[job.task_id] = self._ends.get(job.task_id, 0) + 1
+        task_id = job.task.task_id
+        self._ends[task_id] = self._ends.get(task_id, 0) + 1
         if job.state is JobState.SUCCESS:
             self._succeed(job, now_ms)
 
     def _succeed(self, job: Job, now_ms: int) -> None:
         """Set the device's version to the target; verification and P3 hang on a success too."""
         if job.kind == UpdateKind.FOTA:
-            self._firmware[job.device_id] = job.target
+            self._firmware[job.device_id] = job.task.target
         else:
-            self._software[job.device_id] = job.target
-        if job.verification:
-            packages.set_verification(self._conn, job.package_id, "passed")
-        account = self._cases.account(job.account_id).row
+            self._software[job.device_id] = job.task.target
+        if job.task.verification:
+            packages.set_verification(self._conn, job.task.package_id, "passed")
+        account = self._cases.account(job.task.account_id).row
         decision = decide(account.ledger, ev.CompleteFreeJob(), now_ms)
         assert isinstance(decision, tuple)
         for allocated in decision:
@@ -312,8 +330,9 @@ class Batch:
     ) -> None:
         dialect.choose(self._conn, [job.device_id])
         policy = account.ledger.policy
-        tasks.bind(self._conn, account.account_id, TaskId(job.task_id), policy, allocated, now_ms)
-        tasks.count_grandfathered(self._conn, job.task_id)
+        task_id = TaskId(job.task.task_id)
+        tasks.bind(self._conn, account.account_id, task_id, policy, allocated, now_ms)
+        tasks.count_grandfathered(self._conn, task_id)
 
     def _tell_pending(self, session: Session, *, asked: bool) -> None:
         """Tell a device of its pending jobs, once a batch: filled when it is present by then, empty otherwise.
@@ -325,10 +344,10 @@ class Batch:
         is_back = asked and (session.present or session in self._arriving)
         told = _TOLD_AGAIN if is_back else _TOLD
         pending = [
-            JobFacts(job.tid, job.kind, job.target, job.size_bytes, job.md5)
+            JobFacts(job.tid, job.kind, job.task.target, job.task.size_bytes, job.task.md5)
             for job in self._cases.of(session.device_id)
             if job.state in told
-            and (asked or job.notification != "webhook")
+            and (asked or job.task.notification != "webhook")
             and self._cases.stop(job) is None
             and not self._cases.is_overdue(job)
         ]
@@ -362,14 +381,17 @@ class Batch:
         self._tx.then(self._sessions.publish, origin, suffix, payload, 1, why)
 
     def _write(self) -> None:
-        jobs = self._cases.jobs
-        job_rows.move(
-            self._conn,
-            [
-                {"b_tid": tid, "b_state": int(jobs[tid].state), "b_step": jobs[tid].step, "b_now": now_ms}
-                for tid, now_ms in self._moved.items()
-            ],
-        )
+        turned, stepped = [], []
+        for tid, now_ms in self._moved.items():
+            job = self._cases.jobs[tid]
+            row = {"b_tid": tid, "b_step": job.step, "b_now": now_ms}
+            if tid in self._turned:
+                row["b_state"] = int(job.state)
+                turned.append(row)
+            else:
+                stepped.append(row)
+        job_rows.move(self._conn, turned)
+        job_rows.step(self._conn, stepped)
         devices.note(self._conn, self._notes)
         job_rows.set_versions(self._conn, self._firmware, self._software)
         job_rows.set_cards(self._conn, self._new_cards)

@@ -19,6 +19,7 @@ from platform_stub.rules.jobs import StepRefusal, ending
 from platform_stub.rules.offers import Asked, Terms, find_mismatch
 from platform_stub.service import job_tokens
 from platform_stub.service.auto_add import AutoAdds
+from platform_stub.service.casebook import Casebook
 from platform_stub.service.contents import Contents, PackageFile
 from platform_stub.service.credentials import Caller, Credentials
 from platform_stub.service.reports import (
@@ -30,7 +31,7 @@ from platform_stub.service.reports import (
     Status,
     Versions,
 )
-from platform_stub.service.standing import Standing, standing_of
+from platform_stub.service.standing import Standing, standing_in_book, standing_of
 from platform_stub.service.writer import Writer
 from platform_stub.store import jobs
 from platform_stub.store.engine import Store
@@ -69,6 +70,7 @@ class DeviceCalls:
         writer: Writer[Report],
         credentials: Credentials,
         auto_adds: AutoAdds,
+        casebook: Casebook,
         real_ms: Callable[[], int],
         *,
         strict: bool = False,
@@ -77,6 +79,7 @@ class DeviceCalls:
         self._writer = writer
         self._credentials = credentials
         self._auto_adds = auto_adds
+        self._casebook = casebook
         self._real_ms = real_ms
         self._strict = strict
         self.authenticate = credentials.authenticate  # the device of an address (B, C), or of an ID (A)
@@ -245,7 +248,7 @@ class DeviceCalls:
         found = self._find_job(caller, tid)
         if isinstance(found, Refused):
             return found
-        row, standing = found
+        package_id, standing = found
         if standing.moves_when_asked:
             refusal = await self._send(Started(_call(caller), tid))
             if refusal is not None:
@@ -254,7 +257,7 @@ class DeviceCalls:
             end = ending(standing.state, standing.step)
             if end is not None:
                 return Refused(STATE_REFUSALS[end])
-        return await self.contents.read(row.package_id)
+        return await self.contents.read(package_id)
 
     async def report_step(self, caller: Caller, tid: int, step: int) -> Refused | None:
         """Take a step of a job."""
@@ -266,13 +269,17 @@ class DeviceCalls:
         assert row is not None, "devices are never removed"
         return row
 
-    def _find_job(self, caller: Caller, tid: int) -> tuple[AnyRow, Standing] | Refused:
-        """Look up a job of the caller's; another device's is not found."""
+    def _find_job(self, caller: Caller, tid: int) -> tuple[int, Standing] | Refused:
+        """Look up the package and the standing of a job of the caller's; another device's is not found."""
+        known = self._casebook.find(tid, caller.device_id)
+        if known is not None:
+            job, account = known
+            return job.task.package_id, standing_in_book(job, account, self._real_ms())
         with self._store.glance() as conn:
             row = jobs.find_job(conn, tid)
         if row is None or row.device_id != caller.device_id:
             return _NOT_FOUND
-        return row, standing_of(row, self._real_ms())
+        return row.package_id, standing_of(row, self._real_ms())
 
     async def _send(self, report: Status | Versions | Check | Started) -> Refused | None:
         """Put a report into the writer's next group and wait for its commit; say why it was refused."""

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from platform_stub.protocol.codes import OPEN_STATES, UpdateKind
 from platform_stub.service.auto_add import AutoAdds
 from platform_stub.service.batch import Batch
+from platform_stub.service.casebook import Casebook
 from platform_stub.service.credentials import Credentials
 from platform_stub.service.device_calls import DeviceCalls
 from platform_stub.service.injection import Injection
@@ -79,6 +80,7 @@ class Platform:
         self.real_ms = real_ms
         self.injection = Injection()
         self.sessions = Sessions(self.injection, log=log)
+        self._casebook = Casebook(store)
         self.writer: Writer[Report] = Writer(store, self._apply, real_ms, self)
         credentials = self._credentials = Credentials(
             store, real_ms, strict=strict, epoch=lambda: self.writer.works_done
@@ -86,7 +88,7 @@ class Platform:
         self.uplink = PlatformUplink(store, self.sessions, self.writer, credentials, log)
         self.auto_adds = AutoAdds(self)
         self.device_calls = DeviceCalls(
-            store, self.writer, credentials, self.auto_adds, real_ms, strict=strict
+            store, self.writer, credentials, self.auto_adds, self._casebook, real_ms, strict=strict
         )
         self.webhooks = Webhooks(store, self.writer, real_ms, self.account_now)
         self._waiters: dict[int, list[_Waiter]] = {}
@@ -240,7 +242,8 @@ class Platform:
     def _apply(self, tx: Tx, reports: Sequence[Report]) -> None:
         for report in reports:
             self._reports_of[report.origin.account_id] += 1
-        Batch(tx, self.sessions, strict=self.strict, idle=self._version_idle).apply(reports)
+        batch = Batch(tx, self.sessions, self._casebook, strict=self.strict, idle=self._version_idle)
+        batch.apply(reports)
 
 
 def _count_open(conn: Connection, task_id: int) -> int:

@@ -5,7 +5,7 @@ carries out what the service asks of its `Downlink`. Suffixes are those of `prot
 All calls are made in the event loop's thread.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
@@ -83,3 +83,13 @@ class Uplink(Protocol):
 
     def disconnected(self, session: Session) -> None:
         """The session is over, for whatever reason; called once per session that `connect` opened."""
+
+
+class OpenUplink(Uplink, Protocol):
+    """What the service does for a broker that has let devices in by itself."""
+
+    def enter(self, product_id: str, name: str) -> Session | ConnectRefusal | None:
+        """Open a session for a device that sent something; None: there is no such device."""
+
+    def known(self, after: int, limit: int) -> Sequence[tuple[int, str, str]]:
+        """List devices by device ID, after one: ID, product ID and name, at most so many."""

@@ -6,7 +6,6 @@ told again. What goes out passes the injected faults. Source: onenet-protocol, s
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from types import MappingProxyType
@@ -28,8 +27,7 @@ _CALLS: Final[Mapping[str, str]] = MappingProxyType(
 _MQTT: Final = "mqtt"
 
 
-@dataclass(frozen=True, slots=True)
-class JobFacts:
+class JobFacts(msgspec.Struct, frozen=True, gc=False):
     """What a filled inform says."""
 
     tid: int
@@ -169,9 +167,12 @@ class Sessions:
     ) -> None:
         """Send now, later, or not at all; the broker drops what comes when the session is over."""
         assert self._downlink is not None
+        if strike is None:
+            self._downlink.publish(session, suffix, payload, qos, delivered)
+            return
         send = partial(self._downlink.publish, session, suffix, payload, qos, delivered)
-        fault = None if strike is None else strike.rule
-        if fault is None or not (fault.silent or fault.delay_ms):
+        fault = strike.rule
+        if not (fault.silent or fault.delay_ms):
             send()
         elif not fault.silent and self._late < self._late_max:
             self._late += 1

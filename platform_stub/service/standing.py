@@ -13,7 +13,8 @@ from platform_stub.protocol.codes import JobState
 from platform_stub.protocol.operator import Policy
 from platform_stub.rules.jobs import Hold, StepRefusal, hold_of, is_overdue, stopped
 from platform_stub.rules.licensing import Ledger
-from platform_stub.store.accounts import hold_began
+from platform_stub.service.casebook import Job
+from platform_stub.store.accounts import AccountRow, hold_began
 from platform_stub.store.schema import AnyRow
 
 _STATES = {int(state): state for state in JobState}
@@ -55,6 +56,29 @@ def standing_of(row: AnyRow, real_ms: int) -> Standing:
             in_arrears=held_since_ms is not None,
         ),
         is_overdue=is_overdue(state, now_ms=now_ms, deadline_ms=deadline_ms, held_since_ms=held_since_ms),
+    )
+
+
+def standing_in_book(job: Job, account: AccountRow, real_ms: int) -> Standing:
+    """Say the same of a job and an account from the casebook."""
+    now_ms = real_ms + account.clock_offset_ms
+    task = job.task
+    held_since_ms = account.hold_began(now_ms)
+    return Standing(
+        state=job.state,
+        step=job.step,
+        hold=hold_of(
+            now_ms=now_ms,
+            starts_ms=task.starts_ms,
+            is_paused=task.paused_ms is not None,
+            in_arrears=held_since_ms is not None,
+        ),
+        is_overdue=is_overdue(
+            job.state,
+            now_ms=now_ms,
+            deadline_ms=task.expires_ms + (job.held_ms or 0),
+            held_since_ms=held_since_ms,
+        ),
     )
 
 

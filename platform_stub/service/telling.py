@@ -83,23 +83,32 @@ class Telling:
             await asyncio.sleep(0)
 
     def _inform(self, rows: Sequence[AnyRow]) -> None:
-        in_arrears = {
-            account_id: self._is_held(account_id) for account_id in {row.account_id for row in rows}
-        }
+        held: dict[int, bool] = {}  # by account
+        told: dict[tuple[int, int], bool] = {}  # by task and state: the same for all its jobs
         for row in rows:
             session = self._sessions.get(row.device_id)
             if session is None or row.notification == "webhook":
                 continue
-            hold = hold_of(
-                now_ms=self._ground.account_now(row.account_id),
-                starts_ms=row.starts_ms,
-                is_paused=row.paused_ms is not None,
-                in_arrears=in_arrears[row.account_id],
-            )
-            if stopped(JobState(row.state), hold) is None:
+            key = row.task_id, row.state
+            is_told = told.get(key)
+            if is_told is None:
+                if row.account_id not in held:
+                    held[row.account_id] = self._is_held(row.account_id)
+                is_told = told[key] = self._may_go_on(row, in_arrears=held[row.account_id])
+            if is_told:
                 self._sessions.inform(
-                    session, [JobFacts(row.tid, row.kind, row.target, row.size_bytes, row.md5)]
+                    session, (JobFacts(row.tid, row.kind, row.target, row.size_bytes, row.md5),)
                 )
+
+    def _may_go_on(self, row: AnyRow, *, in_arrears: bool) -> bool:
+        """Whether nothing holds a job back."""
+        hold = hold_of(
+            now_ms=self._ground.account_now(row.account_id),
+            starts_ms=row.starts_ms,
+            is_paused=row.paused_ms is not None,
+            in_arrears=in_arrears,
+        )
+        return stopped(JobState(row.state), hold) is None
 
     def _is_held(self, account_id: int) -> bool:
         account = self._ground.read(lambda conn: accounts.load_known(conn, account_id))

@@ -4,7 +4,7 @@ A payload that is not what its topic asks for is answered with a code where it h
 changes nothing. Source: onenet-protocol, sections 2 and 3.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -20,9 +20,10 @@ from platform_stub.service.ports import AccessLog, ConnectRefusal, Session, Sett
 from platform_stub.service.reports import Card, InformAnswer, Listening, Report, Status, Versions
 from platform_stub.service.sessions import Sessions
 from platform_stub.service.writer import Writer
-from platform_stub.store import jobs
+from platform_stub.store import devices, jobs
 from platform_stub.store.engine import Store
 from platform_stub.store.errors import StoreUnavailable
+from platform_stub.store.schema import AnyRow
 
 _MQTT: Final = "mqtt"
 
@@ -58,18 +59,28 @@ class PlatformUplink:
     def connect(self, product_id: str, client_id: str, password: str) -> Session | ConnectRefusal:
         """Let a device in by its token; account time says whether it has expired."""
         verdict, note = self._judge(product_id, client_id, password)
-        if self._log is not None:
-            who = f"{shown_name(product_id)}/{shown_name(client_id)}"
-            if isinstance(verdict, Session):
-                self._log.write(_MQTT, who, "CONNECT accepted")
-            else:
-                self._log.write(_MQTT, who, f"CONNECT refused with {int(verdict)} ({note})")
-        return verdict
+        self._note_login("CONNECT", product_id, client_id, verdict, note)
+        if isinstance(verdict, ConnectRefusal):
+            return verdict
+        return self._open(verdict, product_id, client_id)
 
-    def _judge(
-        self, product_id: str, client_id: str, password: str
-    ) -> tuple[Session | ConnectRefusal, str | None]:
-        """Judge a CONNECT; a refused one comes with why, for people."""
+    def check(self, product_id: str, client_id: str, password: str) -> tuple[ConnectRefusal, str] | None:
+        """Judge a login for a broker that asks, with words for a refusal; None: it is good. No session is opened."""
+        verdict, note = self._judge(product_id, client_id, password)
+        self._note_login("login at the broker", product_id, client_id, verdict, note)
+        return (verdict, note) if isinstance(verdict, ConnectRefusal) else None
+
+    def _note_login(
+        self, what: str, product_id: str, client_id: str, verdict: AnyRow | ConnectRefusal, note: str
+    ) -> None:
+        if self._log is None:
+            return
+        refused = f"refused with {int(verdict)} ({note})" if isinstance(verdict, ConnectRefusal) else ""
+        who = f"{shown_name(product_id)}/{shown_name(client_id)}"
+        self._log.write(_MQTT, who, f"{what} {refused or 'accepted'}")
+
+    def _judge(self, product_id: str, client_id: str, password: str) -> tuple[AnyRow | ConnectRefusal, str]:
+        """Judge a login: the device's row, or a refusal with why, for people."""
         try:
             with self._store.glance() as conn:
                 row = jobs.find_caller(conn, product_id, client_id)
@@ -79,16 +90,39 @@ class PlatformUplink:
         if refusal is not None:
             is_malformed = bool(find_faults(password))
             code = ConnectRefusal.MALFORMED if is_malformed else ConnectRefusal.NOT_AUTHORISED
-            return code, refusal.note
+            return code, refusal.note or ""
         assert row is not None, "a device that is not there is refused"
+        return row, ""
+
+    def _open(self, row: AnyRow, product_id: str, name: str) -> Session:
         session = Session(
             device_id=DeviceId(row.device_id),
             product_id=product_id,
-            name=client_id,
+            name=name,
             account_id=row.account_id,
         )
         self._sessions.open(session)
-        return session, None
+        return session
+
+    def enter(self, product_id: str, name: str) -> Session | ConnectRefusal | None:
+        """Open a session for a device that a broker has let in; None: there is no such device."""
+        try:
+            with self._store.glance() as conn:
+                row = jobs.find_caller(conn, product_id, name)
+        except StoreUnavailable:
+            return ConnectRefusal.UNAVAILABLE
+        if row is None:
+            return None
+        if self._log is not None:
+            self._log.write(
+                _MQTT, f"{product_id}/{name}", "is there: its first message came; the broker has let it in"
+            )
+        return self._open(row, product_id, name)
+
+    def known(self, after: int, limit: int) -> Sequence[tuple[int, str, str]]:
+        """List devices by device ID, after one."""
+        with self._store.glance() as conn:
+            return devices.load_addresses(conn, after, limit)
 
     def subscribed(self, session: Session, inform: bool) -> None:  # noqa: FBT001 - the port's shape
         """Tell a device that listens to informs of its pending jobs."""

@@ -22,8 +22,8 @@ from platform_stub.store.errors import StoreUnavailable
 T = TypeVar("T")
 R = TypeVar("R")
 
-GROUP_S: Final = 0.002
-"""How long the first of a group waits at most for others."""
+GROUP_S: Final = 0.008
+"""How long the first of a group waits at most for others: only where each turn of the loop brings more of them."""
 GROUP_MAX: Final = 1_000
 
 _log = logging.getLogger(__name__)
@@ -187,13 +187,14 @@ class Writer(Generic[R]):
             self._go_on()
 
     def _transact(self, run: Callable[[Tx], Any]) -> "tuple[Any, Tx] | BaseException":
+        def work(conn: Connection) -> tuple[Any, Tx]:
+            tx = Tx(conn, self._real_ms(), self._effects)
+            return run(tx), tx
+
         try:
-            with self._store.write() as conn:
-                tx = Tx(conn, self._real_ms(), self._effects)
-                answer = run(tx)
+            return self._store.transact(work)
         except Exception as exc:  # noqa: BLE001 - handed to the one who waits, who raises it
             return exc
-        return answer, tx
 
     def _finish(self, work: _Work, outcome: "tuple[Any, Tx] | BaseException") -> None:
         if isinstance(outcome, BaseException):

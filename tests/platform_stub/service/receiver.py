@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-WAIT_S = 20
+WAIT_S = 60
 
 
 @dataclass

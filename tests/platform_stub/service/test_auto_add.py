@@ -57,7 +57,7 @@ async def test_a_check_takes_the_device_in_and_deducts(field, generation):
 async def test_a_version_report_over_mqtt_takes_the_device_in_and_tells_it(field):
     await policy(field)
     await ready(field)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not (sent := [m for _, suffix, m in field.radio.take() if suffix == topics.INFORM]):
             await asyncio.sleep(0)
     (task,) = page(field)

@@ -8,7 +8,8 @@ import asyncio
 import tempfile
 from pathlib import Path
 
-from hypothesis import example, given, settings
+import pytest
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from platform_stub.protocol.calls import Generation
@@ -180,22 +181,22 @@ class Story:
         assert found == [(self.model.state, self.model.step)] * 4
 
 
-async def play(actions, strict):
-    with tempfile.TemporaryDirectory() as folder:
-        clock, store, radio = [REAL_MS], open_store(Path(folder)), Radio()
-        platform = Platform(store, lambda: clock[0], strict=strict)
-        platform.attach(radio)
-        try:
-            story = Story(Field(platform, radio, clock), strict)
-            await story.begin()
-            for what, how in actions:
-                await story.do(what, how)
-                await story.check()
-        finally:
-            await platform.close()
-            store.close()
+async def play(store, actions, strict):
+    clock, radio = [REAL_MS], Radio()
+    platform = Platform(store, lambda: clock[0], strict=strict)
+    platform.attach(radio)
+    try:
+        story = Story(Field(platform, radio, clock), strict)
+        await story.begin()
+        for what, how in actions:
+            await story.do(what, how)
+            await story.check()
+    finally:
+        await platform.close()
+        store.close()
 
 
+@pytest.mark.long
 @settings(max_examples=80, deadline=None)
 @given(actions=ACTIONS, strict=st.booleans())
 @example(actions=[("step", 100)], strict=False)
@@ -210,4 +211,18 @@ async def play(actions, strict):
 @example(actions=[("start", None), ("arrears", None), ("wait", LIFE_MS), ("step", 101)], strict=False)
 @example(actions=[("step", 101), ("step", 101), ("pause", None), ("version", "2.0")], strict=False)
 def test_all_flows_leave_a_job_as_the_model_has_it(actions, strict):
-    asyncio.run(play(actions, strict))
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(play(open_store(Path(folder)), actions, strict))
+
+
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(actions=ACTIONS, strict=st.booleans())
+@example(
+    actions=[("start", None), ("pause", None), ("step", 50), ("step", 101), ("resume", None), ("step", 101)],
+    strict=False,
+)
+@example(
+    actions=[("arrears", None), ("wait", LIFE_MS), ("paid", None), ("step", 101), ("step", 201)], strict=False
+)
+def test_all_flows_leave_a_job_in_postgresql_as_the_model_has_it(cluster, actions, strict):
+    asyncio.run(play(open_store(cluster.url(), drops=True), actions, strict))

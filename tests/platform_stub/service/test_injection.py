@@ -303,7 +303,7 @@ async def test_a_late_reply_is_overtaken(told):
     sessions.publish(session, topics.STATUS_REPLY, encode(Reply(id="6")))
     assert [message["id"] for _, message, _ in wire.sent] == ["6"]
     wire.arrived.clear()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await wire.arrived.wait()
     assert asyncio.get_running_loop().time() - began >= 0.029
     assert [(message["id"], message["code"]) for _, message, _ in wire.sent] == [("6", 200), ("5", 12016)]
@@ -317,7 +317,7 @@ async def test_what_is_held_back_has_a_bound(told):
     for round_of_three in ("123", "456"):
         for message_id in round_of_three:
             sessions.publish(session, topics.STATUS_REPLY, encode(Reply(id=message_id)))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while wire.sent[-1:] == [] or wire.sent[-1][1]["id"] != round_of_three[1]:
                 wire.arrived.clear()
                 await wire.arrived.wait()

@@ -17,7 +17,7 @@ from tests.platform_stub.service.field import Field, Radio, ready
 
 MINUTE_MS = 60_000
 LIFE_MS = 10 * MINUTE_MS
-WAIT_S = 10.0
+WAIT_S = 60.0
 
 
 async def advance(field, span_ms):

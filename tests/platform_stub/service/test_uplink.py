@@ -289,7 +289,7 @@ async def test_who_waits_for_a_task_is_woken_when_its_last_job_ends(field):
     await field.status(first, tids["d0"], 201)
     assert not waiting.done()
     await field.status(second, tids["d1"], 206)
-    await asyncio.wait_for(waiting, 5)
+    await asyncio.wait_for(waiting, 30)
 
 
 async def test_a_commit_that_fails_is_settled_as_such_and_answers_nothing(field):
