@@ -6,6 +6,7 @@ Numbers and texts are the tables of `protocol.calls`. Source: onenet-protocol, s
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Final
 
@@ -95,6 +96,7 @@ def status_of(refused: Refused) -> int:
     return HTTPStatus.SERVICE_UNAVAILABLE if is_down else HTTPStatus.OK
 
 
+@lru_cache(maxsize=256)
 def _file_name(name: str) -> bytes:
     """Keep a file name to what any parser of a quoted string reads."""
     return _UNSAFE.sub("_", name)[-_FILE_NAME_MAX:].encode()

@@ -1,6 +1,6 @@
 """What an operation of the operator API is: a row of the table, and how a use case becomes its handler.
 
-The rows themselves stand in `operations`, `webhook_operations` and `injection_operations`.
+The rows themselves stand in `operations`, `webhook_operations`, `injection_operations` and `login_operations`.
 """
 
 from collections.abc import Awaitable, Callable

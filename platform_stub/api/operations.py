@@ -12,7 +12,7 @@ import msgspec
 from aiohttp import web
 from sqlalchemy import Connection
 
-from platform_stub.api import injection_operations, webhook_operations
+from platform_stub.api import injection_operations, login_operations, webhook_operations
 from platform_stub.api.call import Call
 from platform_stub.api.operation import (
     ACCOUNT,
@@ -291,4 +291,5 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         query=("state", "after", "limit")),
     *webhook_operations.OPERATIONS,
     *injection_operations.OPERATIONS,
+    *login_operations.OPERATIONS,
 )  # fmt: skip

@@ -16,7 +16,8 @@ Count = Annotated[int, Meta(ge=1, le=10_000_000)]
 Fen = Annotated[int, Meta(ge=-(2**53), le=2**53)]
 Id = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Millis = Annotated[int, Meta(ge=0, le=2**53)]
-Text = Annotated[str, Meta(min_length=1, max_length=200)]
+# PostgreSQL keeps no text with a NUL in it.
+Text = Annotated[str, text(200, r"^[^\u0000]+$", "a text of 1 to 200 characters, none of them NUL")]
 ProductKey = Annotated[str, text(32, r"^[A-Za-z0-9]+$(?!\n)", "a product id: 1 to 32 letters and digits")]
 Name = Annotated[str, text(64, r"^[A-Za-z0-9_\-]+$(?!\n)", "a device name: 1 to 64 letters, digits, - and _")]
 Key = Annotated[
@@ -554,3 +555,19 @@ class InjectedFaults(Struct, frozen=True, kw_only=True):
     """All injected faults that are in force, oldest first."""
 
     faults: list[InjectedFault]
+
+
+class CheckLogin(Struct, frozen=True, kw_only=True):
+    """A device's login, as a broker hands it on that asks by HTTP. Further fields are passed over."""
+
+    clientid: Annotated[str, Meta(max_length=65_535)]
+    username: Annotated[str, Meta(max_length=65_535)] = ""
+    password: Annotated[str, Meta(max_length=65_535)] = ""
+
+
+class LoginChecked(Struct, frozen=True, kw_only=True):
+    """Whether it may come in. `result` is EMQX's word; `ok` and `error` are mosquitto-go-auth's."""
+
+    result: Literal["allow", "deny", "ignore"]
+    ok: bool
+    error: str = ""

@@ -13,7 +13,7 @@ CONTENT = bytes(range(256)) * 40
 
 async def until(is_so):
     """Let the loop run until something is so."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not is_so():
             await asyncio.sleep(0)
 
@@ -60,7 +60,7 @@ class Raw:
 
     async def read(self):
         """Read one reply; None when the connection ended before it."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             try:
                 head = (await self.reader.readuntil(b"\r\n\r\n"))[:-4]
             except (asyncio.IncompleteReadError, ConnectionError):
@@ -86,7 +86,7 @@ class Raw:
 
     async def rest(self):
         """Read until the connection ends."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             try:
                 return await self.reader.read()
             except ConnectionError:

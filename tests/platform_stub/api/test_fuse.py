@@ -119,7 +119,7 @@ async def raw(shop, request):
     reader, writer = await asyncio.open_connection(*shop.stub.http_address)
     writer.write(request)
     await writer.drain()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         answer = await reader.read()
     writer.close()
     return answer

@@ -10,7 +10,7 @@ from platform_stub.service.ports import ConnectRefusal, Downlink, Session, Settl
 
 PRODUCT = "Y6O759jbtX"
 OTHER_PRODUCT = "123123"
-WAIT_S = 30.0
+WAIT_S = 60.0
 TOKEN = "version=2018-10-31&sign=right"
 
 

@@ -49,8 +49,8 @@ async def test_in_strict_mode_it_grants_qos_0_and_holds_no_rates(platform: Recor
     async with device(broker.address) as client:
         await client.login()
         assert await client.subscribe("/ota/#", qos=1) == (0,)
-        async with asyncio.timeout(3.5):  # less than five publishes take at one a second
-            for at in range(1, 6):
+        async with asyncio.timeout(30):  # less than forty publishes take at one a second
+            for at in range(1, 41):
                 client.publish(topics.STATUS, b"{}", 1, at)
                 assert await client.expect(Puback) == Puback(at)
     await broker.stop()
@@ -64,7 +64,7 @@ async def test_stop_does_not_wait_for_a_commit(platform: RecordingPlatform) -> N
         await client.login()
         client.publish(topics.STATUS, b"{}", 1, 1)
         await platform.until(lambda: len(platform.waiting) == 1)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await broker.stop()
         platform.waiting[0](True)
         assert len(platform.ended) == 1
