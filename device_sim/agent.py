@@ -50,6 +50,7 @@ from device_sim.recorder import (
     Record,
 )
 from device_sim.snapshot import Counters
+from device_sim.timings import Timings
 from device_sim.transport.alarm import Alarm
 from device_sim.transport.dialler import Dialler
 from device_sim.transport.http import HttpPool
@@ -62,10 +63,10 @@ STAGE_WORDS: Final[Mapping[Stage, str]] = MappingProxyType({stage: stage.name.lo
 """How stages are called in stories."""
 
 
-Counted = tuple[bool, bool, bool, bool, bool]
-"""Whether a device is present, is busy, has a card to post, is hopeless, rests: as it was last counted."""
+Counted = tuple[bool, bool, bool, bool, bool, bool]
+"""Whether a device is present, busy, has a card to post, is hopeless, rests, is connected: as it was last counted."""
 
-NOTHING_COUNTED: Final[Counted] = (False, False, False, False, False)
+NOTHING_COUNTED: Final[Counted] = (False, False, False, False, False, False)
 
 
 class Crew(Protocol):
@@ -78,6 +79,7 @@ class Crew(Protocol):
     calls: HttpPool
     account_ms: Callable[[], int]
     sets_clock: bool
+    timings: Timings | None
 
     def moved(self, agent: "Agent") -> None:
         """The agent's flags may have changed."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from device_sim.agent import Agent
+from device_sim.core.state import Link
 from device_sim.core.wheel import NEVER
 
 REFUSALS_UNTIL_HOPELESS: Final = 3
@@ -19,6 +20,7 @@ class Census:
 
     def __init__(self) -> None:
         self.present = 0
+        self.connected = 0
         self.busy = 0
         self.cards_unposted = 0
         self.hopeless = 0
@@ -36,6 +38,7 @@ class Census:
             device.card_unposted,
             agent.refusals >= REFUSALS_UNTIL_HOPELESS,
             device.rest_due_ms != NEVER,
+            device.link >= Link.REPORTING,
         )
         counted = agent.counted
         if flags == counted:
@@ -52,6 +55,7 @@ class Census:
         self.cards_unposted += flags[2] - counted[2]
         self.hopeless += flags[3] - counted[3]
         self.resting += flags[4] - counted[4]
+        self.connected += flags[5] - counted[5]
         agent.counted = flags
         if self._waiters:
             self.wake()

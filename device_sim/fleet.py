@@ -11,17 +11,16 @@ trace. A mistake in this program stops the whole fleet, and every wait raises it
 
 import asyncio
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType, TracebackType
 from typing import Final, Self
 
 from device_sim.agent import Agent
 from device_sim.census import REFUSALS_UNTIL_HOPELESS, Census
+from device_sim.core.faults import Fault
 from device_sim.core.profile import FLOWS, Flow, Profile
-from device_sim.core.state import Link
 from device_sim.core.wheel import NEVER
-from device_sim.errors import FleetError, FleetFailed
+from device_sim.errors import Behind, FleetError, FleetFailed
 from device_sim.happenings import Happenings
 from device_sim.http_agent import FuseAgent, SouthAgent, StudioAgent
 from device_sim.identity import Identity, check_identities
@@ -34,10 +33,13 @@ from device_sim.snapshot import (
     FleetSnapshot,
     Trace,
     TraceEntry,
+    Traffic,
     add_up,
     show_flow,
 )
 from device_sim.target import Endpoint, Target, card_net, claim_descriptors, resolve, source_addresses
+from device_sim.timed_agents import TIMED_AGENTS
+from device_sim.timings import Timings
 from device_sim.transport.alarm import Alarm
 from device_sim.transport.dialler import Address, Dialler
 from device_sim.transport.http import HttpPool
@@ -47,7 +49,7 @@ CLOSE_S: Final = 5.0
 _AGENTS: Final[Mapping[Flow, type[MqttAgent | FuseAgent | StudioAgent | SouthAgent]]] = MappingProxyType(
     {agent.flow: agent for agent in (MqttAgent, FuseAgent, StudioAgent, SouthAgent)}
 )
-_NAMED_MAX: Final = 5
+NAMED_MAX: Final = 5
 
 
 def _real_ms() -> int:
@@ -60,10 +62,11 @@ class Fleet(Happenings):
     What can be made to happen to them is in `Happenings`. With a `recorder`, their stories are kept in it.
     `now_ms` is account time, by which tokens are signed; left out, it is real time, and a device that is refused sets
     its clock by the `Date` of the answer. `connects_in_flight`, `downloads_in_flight` and `calls_in_flight` bound what
-    the fleet asks of the platform at once. UsageFault: a device is there twice, or its key is no key.
+    the fleet asks of the platform at once. `timings` counts latencies; `sources` are the local addresses to connect
+    from, instead of the fleet's choice. UsageFault: a device is there twice, or its key is no key.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a choice of its own
         self,
         target: Target,
         identities: Iterable[Identity] = (),
@@ -75,6 +78,8 @@ class Fleet(Happenings):
         downloads_in_flight: int = 64,
         calls_in_flight: int = 64,
         recorder: Recorder | None = None,
+        timings: Timings | None = None,
+        sources: Sequence[str] = (),
     ) -> None:
         if min(connects_in_flight, downloads_in_flight, calls_in_flight) < 1:
             raise UsageFault(
@@ -82,6 +87,7 @@ class Fleet(Happenings):
             )
         self.seed = seed
         self.recorder = recorder
+        self.timings = timings
         self.profile = profile if profile is not None else Profile()
         self.account_ms = _real_ms if now_ms is None else now_ms
         self.sets_clock = now_ms is None
@@ -91,6 +97,7 @@ class Fleet(Happenings):
         self.calls: HttpPool
         self._counters: dict[Flow, Counters] = {flow: Counters() for flow in FLOWS}
         self._target = target
+        self._sources = tuple(sources)
         self._mqtt_host = ""
         self._card_net = ""
         self._connections = 0  # how many devices hold a connection over MQTT, or will
@@ -100,11 +107,12 @@ class Fleet(Happenings):
         self._identities = list(identities)
         check_identities(self._identities)
         self._agents: dict[int, Agent] = {}
+        self._left: set[int] = set()
         self._census = Census()
         self._trace = Trace()
         self._failure: FleetFailed | EnvironmentFault | None = None
         self._started_ms = 0
-        self._is_open = False
+        self.is_open = False
 
     async def __aenter__(self) -> Self:
         """Begin to connect. EnvironmentFault: too few descriptors, or an address that does not resolve."""
@@ -119,7 +127,7 @@ class Fleet(Happenings):
         self._started_ms = self.alarm.now_ms()
         if self.recorder is not None:
             self.recorder.begin(self._age_ms)
-        self._is_open = True
+        self.is_open = True
         self._enlist(self._identities, self.profile)
         self._identities.clear()
         return self
@@ -128,7 +136,7 @@ class Fleet(Happenings):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Let all devices leave, cleanly; raises what the fleet failed with, if nothing else is raised."""
-        self._is_open = False
+        self.is_open = False
         self._switch_off(list(self._agents.values()))
         self._agents.clear()
         self.pool.stop()
@@ -176,15 +184,24 @@ class Fleet(Happenings):
         (agent,) = self._find([device_id])
         agent.device.spare = version
 
-    def add(self, identities: Iterable[Identity], *, profile: Profile | None = None) -> None:
+    def add(
+        self,
+        identities: Iterable[Identity],
+        *,
+        profile: Profile | None = None,
+        faults: Mapping[int, Sequence[Fault]] = MappingProxyType({}),
+    ) -> None:
         """Let more devices come, with a profile of theirs or the fleet's. UsageFault for one that is there already.
 
-        The limits of HTTP requests (`http_timeout_ms`) are the fleet's: its connections are shared.
+        `faults`, by device ID, befall them from the first moment on. The limits of HTTP requests (`http_timeout_ms`)
+        are the fleet's: its connections are shared.
         """
         more, habits = list(identities), profile if profile is not None else self.profile
         check_identities([agent.identity for agent in self._agents.values()] + more)
         self._claim(more, habits)
         self._enlist(more, habits)
+        for device_id, those in faults.items():
+            self.set_faults([device_id], those)
 
     async def remove(self, device_ids: Iterable[int]) -> None:
         """Let devices leave, and forget them. UsageFault for an unknown one."""
@@ -193,6 +210,7 @@ class Fleet(Happenings):
         for agent in leaving:
             if self._agents.pop(agent.identity.device_id, None) is not None:
                 agent.counters.devices -= 1
+                self._left.add(agent.identity.device_id)
                 self._connections -= agent.holds_connection
             self._trace.forget(agent.identity.device_id)
         self._census.wake()
@@ -203,10 +221,9 @@ class Fleet(Happenings):
     def snapshot(self) -> FleetSnapshot:
         """Count everything."""
         census, counted = self._census, self._counters.values()
-        links = Counter(agent.device.link for agent in self._agents.values())
         return FleetSnapshot(
             devices=len(self._agents),
-            connected=links[Link.REPORTING] + links[Link.PRESENT],
+            connected=census.connected,
             present=census.present,
             busy=census.busy,
             informs=sum(each.informs for each in counted),
@@ -256,11 +273,23 @@ class Fleet(Happenings):
             is_hopeless=agent.refusals >= REFUSALS_UNTIL_HOPELESS,
         )
 
+    def devices(self, device_ids: Iterable[int]) -> list[DeviceView]:
+        """Show several devices."""
+        return [self.device(device_id) for device_id in device_ids]
+
     def why(self, device_id: int) -> str:
         """Say in words why a device is where it is. UsageFault for an unknown one."""
         (agent,) = self._find([device_id])
         is_hopeless = agent.refusals >= REFUSALS_UNTIL_HOPELESS
         return reason(agent, self._trace.last_of(device_id), self.alarm.now_ms(), is_hopeless=is_hopeless)
+
+    def traffic(self) -> list[Traffic]:
+        """Count the messages of each device whose updates go over MQTT, but for who left, back again or not."""
+        return [
+            agent.traffic
+            for agent in self._agents.values()
+            if isinstance(agent, MqttAgent) and agent.identity.device_id not in self._left
+        ]
 
     @property
     def trace(self) -> tuple[TraceEntry, ...]:
@@ -318,10 +347,11 @@ class Fleet(Happenings):
             flow = _flow_of(identity, profile)
             counters = self._counters[flow]
             counters.devices += 1
-            agent = _AGENTS[flow](self, identity, counters, profile)
+            kind = _AGENTS[flow] if self.timings is None else TIMED_AGENTS[flow]
+            agent = kind(self, identity, counters, profile)
             self._agents[identity.device_id] = agent
             self._connections += agent.holds_connection
-        self.dialler.sources = source_addresses(self._mqtt_host, self._connections)
+        self.dialler.sources = self._sources or source_addresses(self._mqtt_host, self._connections)
         for identity in identities:
             self._agents[identity.device_id].arrive(now_ms)
 
@@ -348,7 +378,7 @@ class Fleet(Happenings):
     def _claim(self, more: Iterable[Identity], profile: Profile) -> None:
         """Make room for a connection each over MQTT, and for the pools."""
         shared = not isinstance(self._target, Endpoint)
-        pooled = 0 if self._is_open else self._downloads_in_flight + self._calls_in_flight
+        pooled = 0 if self.is_open else self._downloads_in_flight + self._calls_in_flight
         connecting = sum(1 for each in more if profile.inform or _flow_of(each, profile) == "mqtt")
         unconnected = self._connections - self._census.sockets
         claim_descriptors(connecting + max(unconnected, 0), pooled, shared=shared)
@@ -357,15 +387,14 @@ class Fleet(Happenings):
         wanted = list(device_ids)
         unknown = [str(device_id) for device_id in wanted if device_id not in self._agents]
         if unknown:
-            shown = ", ".join(unknown[:_NAMED_MAX]) + (" ..." if len(unknown) > _NAMED_MAX else "")
+            shown = ", ".join(unknown[:NAMED_MAX]) + (" ..." if len(unknown) > NAMED_MAX else "")
             raise UsageFault(f"{len(unknown)} device IDs are not in this fleet: {shown}")
         return [self._agents[device_id] for device_id in wanted]
 
-    def _behind(self, what: str, is_behind: Callable[[Agent], bool]) -> str:
+    def _behind(self, what: str, is_behind: Callable[[Agent], bool]) -> Behind:
         behind = [agent for agent in self._agents.values() if is_behind(agent)]
-        first = "; ".join(self._short(agent) for agent in behind[:_NAMED_MAX])
-        more = "; ..." if len(behind) > _NAMED_MAX else ""
-        return f"{len(behind):,} of {len(self._agents):,} devices are {what}: {first}{more}"
+        first = tuple(self._short(agent) for agent in behind[:NAMED_MAX])
+        return Behind(what, len(behind), len(self._agents), first)
 
     def _short(self, agent: Agent) -> str:
         return short_reason(agent, self._trace.last_of(agent.identity.device_id))

@@ -13,7 +13,7 @@ from device_sim.census import Census
 from device_sim.core.events import WorldSet
 from device_sim.core.faults import Fault
 from device_sim.core.wheel import NEVER
-from device_sim.errors import FleetError
+from device_sim.errors import Behind, FleetError
 from device_sim.target import card_address
 from device_sim.transport.alarm import Alarm
 from platform_stub.protocol.errors import UsageFault
@@ -33,8 +33,8 @@ class Happenings(ABC):
         """Give the agents of these devices; UsageFault names those that are not there."""
 
     @abstractmethod
-    def _behind(self, what: str, is_behind: Callable[[Agent], bool]) -> str:
-        """Word how many devices are behind, and why the first of them."""
+    def _behind(self, what: str, is_behind: Callable[[Agent], bool]) -> Behind:
+        """Say how many devices are behind, and why the first of them."""
 
     # faults and hardware
 

@@ -13,7 +13,7 @@ from device_sim.core.state import Link
 from device_sim.core.talker import Actor
 from device_sim.identity import Identity
 from device_sim.kept import MessageCame, MessageSent
-from device_sim.snapshot import Counters
+from device_sim.snapshot import Counters, Traffic
 from device_sim.transport.mqtt import MqttLink
 from device_sim.transport.stream import Stream
 from platform_stub.protocol import topics
@@ -32,7 +32,7 @@ _DEFINITE_REFUSALS: Final = frozenset(
 class MqttAgent(Agent):
     """A device and its MQTT connection."""
 
-    __slots__ = ("link",)
+    __slots__ = ("came", "in_doubt", "link", "links", "sent")
 
     flow: ClassVar[Flow] = "mqtt"
     subscriptions: ClassVar[tuple[str, ...]] = SUBSCRIPTIONS
@@ -40,6 +40,10 @@ class MqttAgent(Agent):
     def __init__(self, crew: Crew, identity: Identity, counters: Counters, profile: Profile) -> None:
         super().__init__(crew, identity, self._make_device(crew, identity, profile), counters)
         self.link: MqttLink | None = None
+        self.links = 0  # connections so far
+        self.sent = 0  # messages, on all of them
+        self.came = 0
+        self.in_doubt = 0  # of those that were sent: their connection ended before the PUBACK
 
     @staticmethod
     def _make_device(crew: Crew, identity: Identity, profile: Profile) -> Actor:
@@ -115,6 +119,7 @@ class MqttAgent(Agent):
 
     def link_up(self, now_ms: int) -> None:
         """Subscribed."""
+        self.links += 1
         self.crew.dialler.release(self)
         self.refusals = 0
         self.handle(LinkUp(), now_ms)
@@ -132,11 +137,12 @@ class MqttAgent(Agent):
         definite = refused in _DEFINITE_REFUSALS
         self.refusals = self.refusals + 1 if definite else 0
         self.note(reason)
-        self.link = None
+        self._let_go()
         self.handle(LinkDown(definite), self.now_ms())
 
     def received(self, suffix: str, payload: bytes, now_ms: int) -> None:
         """A message came."""
+        self.came += 1
         counters = self.counters
         counters.messages_received += 1
         if suffix == topics.INFORM:
@@ -162,10 +168,32 @@ class MqttAgent(Agent):
         self.crew.dialler.cancel(self)
         if self.link is not None:
             self.link.leave()
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Have no connection any more."""
+        if self.link is not None:
+            self.in_doubt += self.link.unacknowledged
             self.link = None
+
+    @property
+    def traffic(self) -> Traffic:
+        """Count its messages."""
+        under_way = 0 if self.link is None else self.link.unacknowledged
+        return Traffic(
+            device_id=self.identity.device_id,
+            product_id=self.identity.product_id,
+            name=self.identity.name,
+            sent=self.sent,
+            in_doubt=self.in_doubt + under_way,
+            came=self.came,
+            links=self.links,
+            is_on=self.link is not None and self.link.is_up,
+        )
 
     def _send(self, effect: effects.Send) -> None:
         assert self.link is not None, "the core sends while its link is up"
+        self.sent += 1
         counters = self.counters
         counters.messages_sent += 1
         counters.repeats += effect.again

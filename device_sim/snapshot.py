@@ -133,6 +133,23 @@ class DeviceView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Traffic:
+    """What a device sent and got over MQTT, on all its connections.
+
+    Of what it `sent`, the server has acknowledged all but those `in_doubt`: they may have arrived, or not.
+    """
+
+    device_id: int
+    product_id: str
+    name: str
+    sent: int
+    in_doubt: int
+    came: int
+    links: int  # connections on which it was subscribed
+    is_on: bool  # on the last of them still
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TraceEntry:
     """Something that went wrong. `at_ms` counts from the fleet's start."""
 

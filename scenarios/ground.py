@@ -5,6 +5,7 @@ async with open_ground(play, options) as ground:
 """
 
 import contextlib
+import secrets
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
@@ -15,11 +16,13 @@ from typing import Any, Final, cast
 
 import device_sim
 from platform_stub.access_log import LineLog
+from platform_stub.database_url import DatabaseUrl, schema_name
+from platform_stub.protocol.delivery import Delivery
 from platform_stub.server import Stub
 from scenarios.adapters.entry import filled, find_factory
 from scenarios.adapters.guard import Guarded, one_line, raised
 from scenarios.adapters.host import Host, Late, Raised
-from scenarios.brokers import unmet
+from scenarios.brokers import shown_broker, unmet
 from scenarios.capabilities import misfit
 from scenarios.operator import HttpOperator, Operator, OperatorFault
 from scenarios.play import Play
@@ -36,14 +39,16 @@ class Ground:
     """A platform for one play. `database` is what the auditor reads, None where it can't.
 
     `predicts`: whether what the rules say is held against it, beside what the scenario expects. `log` has the last
-    lines of what it says of devices, where they are kept.
+    lines of what it says of devices, where they are kept. `delivery` counts what went through a broker that is not
+    ours.
     """
 
     operator: Operator
     devices: device_sim.Target
-    database: Path | None
+    database: Path | DatabaseUrl | None
     predicts: bool
     log: Iterable[str] = ()
+    delivery: Callable[[], Delivery | None] = lambda: None
 
     @property
     def http(self) -> Address:
@@ -62,7 +67,7 @@ def lacking(play: Play, options: RunOptions) -> str:
     if options.target is not None:
         return misfit(play, options.target)
     lacks = unmet(options.broker, play.needs)
-    return f"the {options.broker} broker can't give {', '.join(lacks)}" if lacks else ""
+    return f"the {shown_broker(options.broker)} broker can't give {', '.join(lacks)}" if lacks else ""
 
 
 @contextlib.asynccontextmanager
@@ -78,7 +83,9 @@ async def open_ground(play: Play, options: RunOptions) -> AsyncIterator[Ground]:
     log = _Log() if options.evidence is not None else None
     stub = Stub(
         data=_folder(play, options),
-        broker=options.broker,  # type: ignore[arg-type]  # one of BROKERS
+        database=_database(play, options),
+        drops_schema=options.database is not None and not is_kept(options.database),
+        broker=options.broker,
         strict=play.strict,
         log=log,
     )
@@ -89,6 +96,7 @@ async def open_ground(play: Play, options: RunOptions) -> AsyncIterator[Ground]:
             database=stub.database,
             predicts=True,
             log=log or (),
+            delivery=lambda: stub.delivery,
         )
 
 
@@ -123,6 +131,20 @@ class _Lines:
 
 def _folder(play: Play, options: RunOptions) -> Path | None:
     return None if options.data is None else Path(options.data) / play.name.replace(" ", "-")
+
+
+def is_kept(database: str) -> bool:
+    """Whether what runs leave in a database stays: where its URL names a schema, theirs are named after it."""
+    return DatabaseUrl.parse(database).schema is not None
+
+
+def _database(play: Play, options: RunOptions) -> DatabaseUrl | None:
+    """Give each run a schema of its own: the URL's with the play's name, or one that nobody else has."""
+    if options.database is None:
+        return None
+    url = DatabaseUrl.parse(options.database)
+    prefix = url.schema or f"ota_sim_run_{secrets.token_hex(6)}"
+    return url.in_schema(schema_name(prefix, play.name))
 
 
 @contextlib.asynccontextmanager

@@ -10,7 +10,7 @@ from typing import Literal
 from msgspec import Struct
 
 from platform_stub.protocol.operator import Policy
-from scenarios.brokers import BROKERS
+from scenarios.brokers import facts_of, shown_broker
 from scenarios.play import Play, PlayStep, spell_wanted
 from scenarios.target import Address
 from scenarios.versions import versions_in_use
@@ -190,6 +190,7 @@ class PlayResult(_Value, frozen=True, kw_only=True):
     strict: bool = False
     flow: str
     cannot_check: tuple[str, ...] = ()
+    delivery: str = ""  # what went through a broker that is not ours; empty with one that is
     devices: int
     connected: int
     steps: tuple[StepResult, ...] = ()
@@ -247,10 +248,10 @@ def result_of(
         seed=play.seed,
         policy=play.policy,
         clock_ms=play.clock_ms,
-        broker=broker,
+        broker=shown_broker(broker),
         strict=play.strict,
         flow=", ".join(play.flows) or "none",
-        cannot_check=BROKERS[broker].cannot_check,
+        cannot_check=facts_of(broker).cannot_check,
         devices=play.device_count,
         connected=play.connected_count,
         steps=(*done, *map(not_played, play.steps[len(done) :])),

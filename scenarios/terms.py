@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from device_sim.core.faults import PLACES
 from device_sim.core.state import Link, Stage
+from device_sim.shards.limits import PROCESSES_MAX
 from scenarios.selection import NAME_PATTERN, SELECTION_PATTERN, SHARE_PATTERN
 from scenarios.units import (
     BOUNDS_PATTERN,
@@ -168,6 +169,7 @@ FaultPlace = (
         ),
     ]
 )
+Processes = Annotated[int, Meta(ge=1, le=PROCESSES_MAX)] | Literal["auto"]
 Repeats = Annotated[int, Meta(ge=1, le=1_000_000)] | Literal["always"]
 FailingStep = Annotated[
     int,

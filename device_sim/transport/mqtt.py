@@ -125,6 +125,11 @@ class MqttLink(Stream):
         """Whether messages can be sent."""
         return self._phase is Phase.UP
 
+    @property
+    def unacknowledged(self) -> int:
+        """How many messages the server has not acknowledged."""
+        return 0 if self._unacknowledged is None else len(self._unacknowledged)
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Send CONNECT, unless it was given up meanwhile."""
         super().connection_made(transport)

@@ -21,13 +21,20 @@ from device_sim import (
     FleetSnapshot,
     Flow,
     Profile,
+    TraceEntry,
     read_devices_csv,
 )
+from device_sim.errors import ShardDied
+from device_sim.shards.limits import read_limits
+from device_sim.shards.messages import REPORT_EVERY_MS
+from device_sim.shards.plan import plan
+from device_sim.shards.sharded import ShardedFleet
 from platform_stub.protocol.calls import SOUTH, CallRefusal
 from platform_stub.protocol.errors import EnvironmentFault
 from scenarios.cli.addresses import AddressType
 from scenarios.cli.hardware import Ordered, faults_by_device, hardware_options, world_of
 from scenarios.cli.moments import span, span_ms
+from scenarios.cli.processes import ProcessesType
 from scenarios.cli.targets import addresses_of
 from scenarios.units import read_span_ms, show_span
 
@@ -39,6 +46,7 @@ KEY_HINT: Final = (
     "in the CSV's column product_key (ota-sim devices export --flow south writes it)"
 )
 
+AnyFleet = Fleet | ShardedFleet
 Until = int | Literal["idle", "stopped"]
 
 
@@ -131,6 +139,13 @@ class UntilType(click.ParamType):  # type: ignore[type-arg]  # generic from clic
     is_flag=True,
     help="Let devices that speak HTTP be connected over MQTT too, be told of jobs there, and ask at once.",
 )
+@click.option(
+    "--processes",
+    type=ProcessesType(),
+    default="1",
+    show_default=True,
+    help="Spread the devices over so many processes, or over as many as they take on this machine: auto.",
+)
 @hardware_options
 def fleet(  # noqa: PLR0913, PLR0917 - one argument an option
     devices: Path,
@@ -143,6 +158,7 @@ def fleet(  # noqa: PLR0913, PLR0917 - one argument an option
     seed: int,
     flow: Flow,
     poll_ms: int,
+    processes: int,
     faults: Sequence[Ordered],
     *,
     inform: bool,
@@ -151,7 +167,8 @@ def fleet(  # noqa: PLR0913, PLR0917 - one argument an option
     """Connect the devices of a CSV and let them do what they are told.
 
     Exit code 0 when all went well, 1 when a job failed or a device never got in, 2 for a bad CSV, 3 when nothing
-    listens there or the fleet does not fit this machine, 130 after Ctrl-C (with the summary so far).
+    listens there, the fleet does not fit this machine or one of its processes died, 130 after Ctrl-C (with the
+    summary so far).
     """
     identities = read_devices_csv(devices)
     if target is not None:
@@ -159,7 +176,27 @@ def fleet(  # noqa: PLR0913, PLR0917 - one argument an option
         http, mqtt = addresses_of(target, speaks_mqtt=speaks_mqtt)
     profile = Profile(flow=flow, poll_ms=poll_ms, inform=inform, world=world_of(**hardware))
     struck = faults_by_device(faults, {each.device_id: each.flow or flow for each in identities}, seed)
-    run = Fleet(Endpoint(http_address=http, mqtt_address=mqtt), identities, seed=seed, profile=profile)
+    spread = plan(
+        len(identities),
+        read_limits(),
+        processes=processes or None,
+        connections=sum(1 for each in identities if inform or (each.flow or flow) == "mqtt"),
+        is_loopback=mqtt[0].startswith("127.") or mqtt[0] == "localhost",
+    )
+    at = Endpoint(http_address=http, mqtt_address=mqtt)
+    run: AnyFleet
+    if spread.processes > 1:
+        run = ShardedFleet(
+            at,
+            identities,
+            plan=spread,
+            seed=seed,
+            profile=profile,
+            faults=struck,
+            report_every_ms=REPORT_EVERY_MS,
+        )
+    else:
+        run = Fleet(at, identities, seed=seed, profile=profile)
     console = Console(stderr=True)
     flows = {identity.flow or flow for identity in identities}
     told = f"MQTT {mqtt[0]}:{mqtt[1]}, " if inform or "mqtt" in flows else ""
@@ -168,6 +205,8 @@ def fleet(  # noqa: PLR0913, PLR0917 - one argument an option
         highlight=False,
         soft_wrap=True,
     )
+    if processes != 1:
+        console.print(spread.text, highlight=False, soft_wrap=True)
     has_keys = all(identity.product_key for identity in identities if (identity.flow or flow) == "south")
     if asyncio.run(until_stopped(_run(run, console, until, quiet_s, give_up_s, struck, has_keys=has_keys))):
         raise KeyboardInterrupt
@@ -187,7 +226,7 @@ async def until_stopped(work: Coroutine[None, None, None]) -> bool:
 
 
 async def _run(
-    run: Fleet,
+    run: AnyFleet,
     console: Console,
     until: Until,
     quiet_s: int,
@@ -199,31 +238,34 @@ async def _run(
     started = time.monotonic()
     stopped = True
     async with run:
-        for device_id, faults in struck.items():
-            run.set_faults([device_id], faults)
+        if isinstance(run, Fleet):
+            for device_id, faults in struck.items():
+                run.set_faults([device_id], faults)
         try:
             async with _progress(run, console):
                 await _wait(run, until, quiet_s, give_up_s)
             stopped = False
         finally:
-            end = run.snapshot()
-            _summarise(run, end, time.monotonic() - started, stopped=stopped)
+            end, trace = _end_of(run)
+            _summarise(trace, end, time.monotonic() - started, stopped=stopped)
             if not has_keys and _is_key_refused(end):
                 click.echo(KEY_HINT)
     _judge(end)
 
 
-async def _wait(run: Fleet, until: Until, quiet_s: int, give_up_s: int) -> None:
+async def _wait(run: AnyFleet, until: Until, quiet_s: int, give_up_s: int) -> None:
     match until:
         case "stopped":
-            await asyncio.Event().wait()
+            await run.failed()
         case "idle":
             await _wait_for_idle(run, quiet_s, give_up_s)
         case _:
-            await asyncio.sleep(until / 1_000)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(until / 1_000):
+                    await run.failed()
 
 
-async def _wait_for_idle(run: Fleet, quiet_s: int, give_up_s: int) -> None:
+async def _wait_for_idle(run: AnyFleet, quiet_s: int, give_up_s: int) -> None:
     """Wait until all devices are in, no job is under way, and none has come for a while."""
     try:
         await run.ready(give_up_s)
@@ -265,7 +307,7 @@ def _is_key_refused(seen: FleetSnapshot) -> bool:
 
 
 @contextlib.asynccontextmanager
-async def _progress(run: Fleet, console: Console) -> AsyncIterator[None]:
+async def _progress(run: AnyFleet, console: Console) -> AsyncIterator[None]:
     """Show where the fleet stands: one line that changes on a terminal, a line now and then elsewhere."""
     show = _live(run, console) if console.is_terminal else _plain(run, console)
     task = asyncio.create_task(show, name="progress")
@@ -276,14 +318,14 @@ async def _progress(run: Fleet, console: Console) -> AsyncIterator[None]:
         await asyncio.wait([task])
 
 
-async def _live(run: Fleet, console: Console) -> None:
+async def _live(run: AnyFleet, console: Console) -> None:
     with console.status(_line(run)) as status:
         while True:
             await asyncio.sleep(LIVE_S)
             status.update(_line(run))
 
 
-async def _plain(run: Fleet, console: Console) -> None:
+async def _plain(run: AnyFleet, console: Console) -> None:
     shown = ""
     while True:
         await asyncio.sleep(PLAIN_S)
@@ -293,7 +335,7 @@ async def _plain(run: Fleet, console: Console) -> None:
         shown = line
 
 
-def _line(run: Fleet) -> str:
+def _line(run: AnyFleet) -> str:
     now = run.snapshot()
     parts = [
         f"{now.present:,} of {now.devices:,} devices in",
@@ -305,13 +347,22 @@ def _line(run: Fleet) -> str:
     return "; ".join(parts)
 
 
-def _summarise(run: Fleet, end: FleetSnapshot, elapsed_s: float, *, stopped: bool) -> None:
+def _end_of(run: AnyFleet) -> tuple[FleetSnapshot, Sequence[TraceEntry]]:
+    """See how the fleet stands; where one of its processes has died, how each stood when it last said so."""
+    try:
+        return run.snapshot(), run.trace
+    except ShardDied:
+        assert isinstance(run, ShardedFleet), "only its processes die"
+        return run.last_seen, ()
+
+
+def _summarise(trace: Sequence[TraceEntry], end: FleetSnapshot, elapsed_s: float, *, stopped: bool) -> None:
     click.echo(f"{'stopped' if stopped else 'done'} after {show_span(int(elapsed_s * 1_000))}")
     for name, text in _rows(end):
         click.echo(f"  {name:<11}{text}")
-    if run.trace:
+    if trace:
         click.echo(f"what went wrong first ({end.notes:,} in all)")
-    for entry in run.trace[:TRACE_LINES]:
+    for entry in trace[:TRACE_LINES]:
         click.echo(f"  {entry.at_ms / 1_000:8.3f} s  device {entry.device_id}  {entry.what}")
     sys.stdout.flush()
 

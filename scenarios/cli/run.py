@@ -9,9 +9,13 @@ from pathlib import Path
 import click
 from msgspec import structs
 
+from platform_stub.database_url import DatabaseUrl
 from platform_stub.protocol.errors import UsageFault
-from scenarios.brokers import BROKERS
+from scenarios.brokers import facts_of, is_external, shown_broker
+from scenarios.cli.broker import BROKER_HELP, BrokerType
+from scenarios.cli.database import DatabaseType, check_place
 from scenarios.cli.held import holding_lines
+from scenarios.cli.processes import ProcessesType
 from scenarios.cli.targets import platform_of
 from scenarios.loader import find_files, load_files, read_variables
 from scenarios.loader.mistakes import listing, nearest
@@ -37,15 +41,23 @@ SEED_MAX = 2**53
 @click.option("--seed", type=click.IntRange(0, SEED_MAX), help="Another seed than the scenarios'.")
 @click.option(
     "--broker",
-    type=click.Choice(list(BROKERS)),
+    type=BrokerType(),
     default="embedded",
     show_default=True,
-    help="Which MQTT broker.",
+    help=BROKER_HELP,
 )
 @click.option(
     "--data",
     type=click.Path(path_type=Path, file_okay=False),
     help="Keep each run's database in a folder of this folder, named after scenario and variant.",
+)
+@click.option(
+    "--database",
+    metavar="URL",
+    type=DatabaseType(),
+    help="Run on PostgreSQL, such as postgresql://user@host/db, each run in a schema of its own that is dropped "
+    "afterwards. Where the URL names a schema (?options=-csearch_path%3DNAME), those of the runs are named after it "
+    "and kept.",
 )
 @click.option(
     "--only",
@@ -84,12 +96,18 @@ SEED_MAX = 2**53
     help="Folder for what runs that did not pass leave: messages, stories, journal, log. "
     "Default: evidence in --report-dir.",
 )
+@click.option(
+    "--processes",
+    type=ProcessesType(),
+    help="Spread the devices of each run over so many processes, or over as many as they take on this machine: auto. "
+    "Default: what the scenario says, or one.",
+)
 @click.option("--fail-fast", is_flag=True, help="Stop at the first step that fails.")
 @click.option(
     "--jobs",
     type=click.IntRange(min=1),
     help="Runs at once, each in a process of its own; 1 is one after the other in this process. "
-    "Default: as many as there are runs, at most one for each core.",
+    "Default: as many as there are runs, at most one for each core; one with --target, and at a broker's address.",
 )
 def run(  # noqa: PLR0913 - one argument an option
     *,
@@ -98,6 +116,7 @@ def run(  # noqa: PLR0913 - one argument an option
     seed: int | None,
     broker: str,
     data: Path | None,
+    database: DatabaseUrl | None,
     only: str | None,
     strict: bool,
     fail_fast: bool,
@@ -107,6 +126,7 @@ def run(  # noqa: PLR0913 - one argument an option
     variables: tuple[str, ...],
     target: Path | None,
     evidence: Path | None,
+    processes: int | None,
 ) -> None:
     """Play scenarios: a run for each variant of each file.
 
@@ -123,6 +143,7 @@ def run(  # noqa: PLR0913 - one argument an option
 
     Exit codes: 0 all held, 1 an expectation failed, 2 usage or scenario error, 3 the environment, 130 after Ctrl-C.
     """
+    check_place(data, database)
     platform = None if target is None else platform_of(target)
     if report_dir is not None:
         make_room(report_dir)
@@ -133,12 +154,17 @@ def run(  # noqa: PLR0913 - one argument an option
     plays = _chosen(plays, variant, only, until)
     if seed is not None:
         plays = [structs.replace(play, seed=seed) for play in plays]
+    if processes is not None:
+        plays = [
+            structs.replace(play, processes=min(processes, max(play.connected_count, 1))) for play in plays
+        ]
     if strict or (platform is not None and platform.strict):
         plays = [structs.replace(play, strict=True) for play in plays]
     _check_size(plays, broker)
     options = RunOptions(
         broker=broker,
         data=None if data is None else str(data),
+        database=None if database is None else database.secret,
         only=only,
         fail_fast=fail_fast,
         until=until,
@@ -146,9 +172,10 @@ def run(  # noqa: PLR0913 - one argument an option
         story=report_dir is not None or evidence is not None,
         target=platform,
     )
-    at_once = jobs or (1 if until is not None or platform is not None else _cores())
+    alone = until is not None or platform is not None or is_external(broker)
+    at_once = jobs or (1 if alone else _cores())
     name = "" if platform is None else platform.name
-    with ConsoleShow(plays, broker, target=name) as show:
+    with ConsoleShow(plays, shown_broker(broker), target=name) as show:
         reports = _Reports(show, report_dir)
 
         def hold(result: RunResult, holding: Holding) -> None:
@@ -223,7 +250,7 @@ def _with_step(plays: Sequence[Play], step: str, option: str) -> list[Play]:
 
 def _check_size(plays: Sequence[Play], broker: str) -> None:
     """Refuse more devices than a broker carries in a reasonable time."""
-    most = BROKERS[broker].devices_max
+    most = facts_of(broker).devices_max
     for play in plays:
         if most is not None and play.connected_count > most:
             raise UsageFault(

@@ -7,21 +7,29 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Final, Literal, TypeVar
+from typing import Final, TypeVar
 
 import click
 import msgspec
+from click.core import ParameterSource
 
 from platform_stub.access_log import AsideFile, LineLog
+from platform_stub.database_url import DatabaseUrl
 from platform_stub.protocol import operator as api
+from platform_stub.protocol.delivery import Delivery
 from platform_stub.protocol.errors import UsageFault
 from platform_stub.protocol.token import TEN_YEARS_S, device_resource, make_token
 from platform_stub.protocol.topics import VERSION, topic_of
-from platform_stub.server import ANY_ADDRESS, BROKERS, Stub, relax_collector
+from platform_stub.server import ANY_ADDRESS, Stub, relax_collector
+from scenarios.brokers import facts_of, is_external
 from scenarios.cli.addresses import AddressType, outward_host, spell
+from scenarios.cli.broker import BROKER_HELP, BrokerType
+from scenarios.cli.database import DatabaseType, check_place
 from scenarios.cli.inject import FaultType, spell_fault
 from scenarios.operator import HttpOperator, Refusal
+from scenarios.show.wording import platform_text
 
 T = TypeVar("T")
 
@@ -43,7 +51,18 @@ DAY_MS: Final = 86_400_000
     help="Folder to keep database and packages in. Without it everything is gone at the end.",
 )
 @click.option(
-    "--broker", type=click.Choice(BROKERS), default="embedded", show_default=True, help="Which MQTT broker."
+    "--broker",
+    type=BrokerType(),
+    default="embedded",
+    show_default=True,
+    help=BROKER_HELP,
+)
+@click.option(
+    "--database",
+    metavar="URL",
+    type=DatabaseType(),
+    help="Keep it in PostgreSQL instead, such as postgresql://user@host/db; the password is best in PGPASSWORD or "
+    "~/.pgpass. Tables go to the schema of the search path, which ?options=-csearch_path%3DNAME names.",
 )
 @click.option(
     "--strict",
@@ -76,6 +95,7 @@ def serve(
     http: tuple[str, int],
     mqtt: tuple[str, int],
     data: Path | None,
+    database: DatabaseUrl | None,
     broker: str,
     strict: bool,
     faults: tuple[api.InjectFault, ...],
@@ -86,12 +106,36 @@ def serve(
 
     It says where it listens once both ends answer. Port 0 takes any free port.
     """
-    broker_name: Literal["embedded", "amqtt"] = "amqtt" if broker == "amqtt" else "embedded"
+    check_place(data, database)
+    if is_external(broker) and _was_given("mqtt"):
+        raise UsageFault("give --mqtt or a broker's address, not both: devices log in at that broker")
     with _open_log(log_to) as log:
-        stub = Stub(http=http, mqtt=mqtt, data=data, broker=broker_name, strict=strict, log=log)
+        stub = Stub(
+            http=http,
+            mqtt=mqtt,
+            data=data,
+            database=database,
+            broker=broker,
+            strict=strict,
+            log=log,
+            say=partial(_say, log),
+        )
         relax_collector()
-        exit_code = asyncio.run(_serve(stub, faults=faults, strict=strict, demo=demo, kept=data, log=log))
+        exit_code = asyncio.run(
+            _serve(stub, faults=faults, strict=strict, demo=demo, kept=data or database, log=log)
+        )
     sys.exit(exit_code)
+
+
+def _was_given(name: str) -> bool:
+    return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
+
+
+def _say(log: LineLog | None, what: str) -> None:
+    """Say aloud what the operator has to know at once, and write it down."""
+    click.echo(what, err=True)
+    if log is not None:
+        log.write("mqtt", "broker", what)
 
 
 # A pipe that nobody reads is refused, not waited for.
@@ -124,7 +168,7 @@ async def _serve(
     faults: Sequence[api.InjectFault],
     strict: bool,
     demo: bool,
-    kept: Path | None,
+    kept: Path | DatabaseUrl | None,
     log: LineLog | None,
 ) -> int:
     loop = asyncio.get_running_loop()
@@ -134,7 +178,7 @@ async def _serve(
     async with stub:
         for fault in faults:
             stub.platform.injection.add(fault)
-        click.echo(f"ota-sim platform stub ({stub.broker_name} broker)")
+        click.echo(f"ota-sim platform stub ({platform_text(stub.broker_name, '')})")
         click.echo(f"  HTTP  {stub.http_url}  (operator API: {stub.http_url}/openapi.json)")
         _show_reach(stub.http_address, "http://", "; the operator on this machine only")
         click.echo(f"  MQTT  {spell(_local(stub.mqtt_address))}")
@@ -181,19 +225,40 @@ def _sum_up(stub: Stub) -> list[str]:
     informs = f"{counts.informs_sent} informs sent, {counts.informs_delivered} acknowledged"
     happened = f"{counts.expired} jobs expired, {counts.faults_struck} injected faults struck"
     held = f"packages in memory {counts.package_bytes_held:,} of at most {counts.package_bytes_max:,} bytes"
-    return [
+    lines = [
         f"stopping: {counts.connected} devices connected, {counts.commits} commits{failed}",
         f"  {informs}; {happened}; {held}",
     ]
+    if (delivery := stub.delivery) is not None:
+        lines.append(f"  {_delivered(delivery)}")
+    return lines
+
+
+def _delivered(delivery: Delivery) -> str:
+    """Sum up what went through a broker that is not ours."""
+    up, down = sum(delivery.received.values()), sum(delivery.published.values())
+    facts = {
+        "sent again by it": delivery.repeated,
+        "not taken by it yet": delivery.waiting,
+        "of unknown devices": delivery.foreign,
+        "too large or retained": delivery.refused,
+        "dropped for want of room": delivery.overflowed,
+        "times its connection was lost": delivery.losses,
+    }
+    more = "".join(f", {count:,} {what}" for what, count in facts.items() if count)
+    return f"through the broker: {up:,} messages up, {down:,} down{more}"
 
 
 def _show_mode(stub: Stub, *, strict: bool, faults: Sequence[api.InjectFault]) -> None:
     """Say what makes this stub unlike the one that runs without options."""
     if strict:
-        rates = "" if stub.broker_name == "embedded" else "; the amqtt broker does not hold the rates"
+        who = "this" if is_external(stub.broker_name) else f"the {stub.broker_name}"
+        rates = "" if stub.broker_name == "embedded" else f"; {who} broker does not hold the rates"
         click.echo(f"  strict the documentation's narrower reading is held{rates}")
     for fault in faults:
         click.echo(f"  fault  {spell_fault(fault)}")
+    for part in facts_of(stub.broker_name).cannot_check:
+        click.echo(f"  note   {part}")
 
 
 def _stop(stop: asyncio.Future[int], exit_code: int) -> None:

@@ -17,6 +17,7 @@ from scenarios.loader.fleet_file import FleetRows
 from scenarios.loader.fleets import judge_faults_of_fleets, judge_fleets, judge_name
 from scenarios.loader.mistakes import Path, listing
 from scenarios.loader.names import GROUPS_DEEP_MAX, Names
+from scenarios.loader.orders import or_default
 from scenarios.loader.outlook import judge_outlook, judge_patience
 from scenarios.loader.targets import judge_target
 from scenarios.loader.task_steps import SPAN_MAX_MS, judge_product, judge_task_step
@@ -43,6 +44,7 @@ def judge(document: Document, folder: FilePath) -> dict[str, FleetRows]:
     _judge_waits(document)
     _judge_money(document)
     rows = judge_fleets(document, folder)
+    _judge_processes(document, rows)
     names = Names(document, rows)
     judge_faults_of_fleets(document, names)
     _judge_products(document)
@@ -117,6 +119,23 @@ def merged(base: Any, over: Any) -> Any:
         if (value := getattr(over, field.name)) is not UNSET and value != field.default
     }
     return structs.replace(base, **changes)
+
+
+def _judge_processes(document: Document, rows: Mapping[str, FleetRows]) -> None:
+    """Refuse more processes than there are devices for them from the start."""
+    count, path = document.raw(("processes",)), ("processes",)
+    if not isinstance(count, int) or count == 1 or document.has_mistakes_in("processes", "fleets"):
+        return
+    devices = sum(
+        len(rows[name].devices) if name in rows else or_default(fleet.count, 0)
+        for name, fleet in document.fleets.items()
+        if fleet is not None and fleet.connect
+    )
+    if count > devices:
+        what = "1 device connects" if devices == 1 else f"{devices:,} devices connect"
+        document.blame(
+            path, f"{count} processes are wanted, and {what} at the start: each wants one at least"
+        )
 
 
 def _judge_products(document: Document) -> None:

@@ -70,6 +70,7 @@ def _play(
         teardown=tuple(reader.step(step) for step in scenario.teardown),
         never=placed(read_never(scenario.never, name), "never"),
         on_error=scenario.on_error,
+        processes=0 if scenario.processes == "auto" else scenario.processes,
     )
 
 

@@ -40,6 +40,7 @@ from scenarios.terms import (
     Line,
     Moment,
     Need,
+    Processes,
     RuleId,
     Slug,
     Span,
@@ -214,6 +215,13 @@ class Scenario(Written, frozen=True, kw_only=True):
         Literal["stop", "continue"],
         Meta(description="What a run does when the platform's adapter fails in a step. Default: stop."),
     ] = "stop"
+    processes: Annotated[
+        Processes,
+        Meta(
+            description="Over how many processes the connected devices are spread; auto: as many as they take on the "
+            "machine that plays it. Default: 1."
+        ),
+    ] = 1
 
 
 ACTIONS: Final = (

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from platform_stub.protocol.errors import UsageFault
-from scenarios.brokers import BROKERS
+from scenarios.brokers import BROKERS, facts_of
 from scenarios.pytest_plugin.bridge import Bridge
 
 if TYPE_CHECKING:
@@ -58,9 +58,10 @@ def add_options(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--ota-broker",
-        choices=list(BROKERS),
+        type=_broker,
+        metavar="NAME|URL",
         default="embedded",
-        help="Which MQTT broker. Default: embedded.",
+        help=f"Which MQTT broker: {', '.join(BROKERS)}, or mqtt://host:port of any other. Default: embedded.",
     )
     group.addoption(
         "--ota-strict",
@@ -80,6 +81,14 @@ def _seed(text: str) -> int:
     if not text.isdecimal() or int(text) > SEED_MAX:
         raise argparse.ArgumentTypeError(f"a number from 0 to {SEED_MAX} is wanted, not {text!r}")
     return int(text)
+
+
+def _broker(text: str) -> str:
+    try:
+        facts_of(text)
+    except UsageFault as fault:
+        raise argparse.ArgumentTypeError(str(fault)) from None
+    return text
 
 
 @dataclass(frozen=True, slots=True)

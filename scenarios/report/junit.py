@@ -47,6 +47,7 @@ def _properties(play: PlayResult, version: str) -> dict[str, str]:
         **{f"version.{name}": of for name, of in play.versions.items() if name != "ota-sim"},
         **{f"variable.{name}": value for name, value in play.variables.items()},
         "again": again_text(play),
+        **({"delivery": play.delivery} if play.delivery else {}),
         **({"target": play.target} if play.target else {}),
         **({"evidence": play.evidence} if play.evidence else {}),
     }

@@ -72,6 +72,7 @@ def _setting(play: PlayResult) -> Html:
         "devices did": fleet_text(play),
         "covers": " ".join(play.covers),
         "not checked": "; ".join(play.cannot_check),
+        "delivery": play.delivery,
         "audit": _audit_text(play),
         "fee": f"{show_fen(play.fee_fen)} yuan",
         "took": seconds_text(play.seconds),

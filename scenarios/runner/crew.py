@@ -22,7 +22,13 @@ from device_sim import (
     Target,
 )
 from device_sim.core.world import World
+from device_sim.errors import ShardDied
 from device_sim.recorder import Recorder
+from device_sim.shards.limits import read_limits
+from device_sim.shards.plan import plan
+from device_sim.shards.recorder import ShardedRecorder
+from device_sim.shards.sharded import ShardedFleet
+from device_sim.snapshot import Traffic
 from platform_stub.protocol.operator import Device
 from scenarios.results import FleetFigures
 from scenarios.runner.roster import Member
@@ -44,6 +50,7 @@ BACKOFF_MAX_MS: Final = 4_000
 
 PRESENT: Final = "present"
 LOOK_S: Final = 0.02
+SETTLE_S: Final = 0.2
 NAMED_MAX: Final = 5
 _KEEP_OUT: Final = frozenset({"clock_skew", "expired_token", "silent"})
 """Faults that may keep a device from coming in at all."""
@@ -63,7 +70,8 @@ class Coming(NamedTuple):
 class Crew:
     """A fleet that need not have any device. `now_ms` is account time, `signing_key` a product's key for who has it.
 
-    `recorder` keeps what happens to each device, and, with `wire`, what it sends and gets.
+    `recorder` keeps what happens to each device, and, with `wire`, what it sends and gets; it may be put another in its
+    place before `start`. Over several `processes` that must be a `ShardedRecorder`.
     """
 
     def __init__(
@@ -74,8 +82,9 @@ class Crew:
         signing_key: Callable[[Member], str],
         *,
         wire: bool = False,
+        processes: int = 1,
     ) -> None:
-        self.recorder = Recorder(wire=wire)
+        self.recorder: Recorder | ShardedRecorder = Recorder(wire=wire)
         self._target = target
         self._seed = seed
         self._now_ms = now_ms
@@ -83,7 +92,8 @@ class Crew:
         self._faults: dict[int, dict[str, Fault]] = {}
         self._known: set[int] = set()
         self._stack = contextlib.AsyncExitStack()
-        self._fleet: Fleet | None = None
+        self._processes = processes
+        self._fleet: Fleet | ShardedFleet | None = None
         self._last: FleetSnapshot | None = None
 
     async def __aenter__(self) -> Self:
@@ -95,7 +105,8 @@ class Crew:
     ) -> None:
         """Let all devices leave."""
         if self._fleet is not None:
-            self._last = self._fleet.snapshot()
+            with contextlib.suppress(ShardDied):  # whoever waited was told
+                self._last = self._fleet.snapshot()
             self._fleet = None
         await self._stack.aclose()
 
@@ -104,15 +115,34 @@ class Crew:
         coming = list(devices)
         if not coming:
             return
-        fleet = Fleet(
-            self._target,
-            seed=self._seed,
-            profile=_profile(len(coming)),
-            now_ms=self._now_ms,
-            recorder=self.recorder,
-        )
+        profile = _profile(len(coming))
+        recorder = self.recorder
+        fleet: Fleet | ShardedFleet
+        if isinstance(recorder, ShardedRecorder):
+            fleet = ShardedFleet(
+                self._target,
+                plan=plan(len(coming), read_limits(), processes=self._processes, is_loopback=self._is_local),
+                seed=self._seed,
+                profile=profile,
+                now_ms=self._now_ms,
+                recorder=recorder,
+            )
+        else:
+            fleet = Fleet(
+                self._target, seed=self._seed, profile=profile, now_ms=self._now_ms, recorder=recorder
+            )
         self._fleet = await self._stack.enter_async_context(fleet)
         self._enlist(fleet, coming)
+
+    @property
+    def _is_local(self) -> bool:
+        """Whether the platform is on a loopback address, so that devices may come from several."""
+        return self._target.mqtt_address[0].startswith("127.")
+
+    def follow_clock(self) -> None:
+        """Let devices in other processes know what account time is."""
+        if isinstance(self._fleet, ShardedFleet):
+            self._fleet.follow_clock()
 
     async def ready(self) -> None:
         """Wait until all are present whom nothing keeps out that was made to; FleetError names who is not."""
@@ -128,18 +158,31 @@ class Crew:
 
         Nobody waits for who is refused again and again. FleetError names who is not there without such a fault.
         """
-        missing = list(device_ids)
+        wanted = list(device_ids)
+        missing = wanted
         deadline = time.monotonic() + limit_s + CONNECT_S_PER_DEVICE * len(missing)
         while self._fleet is not None:
-            missing = [device_id for device_id in missing if self._fleet.device(device_id).link != PRESENT]
+            missing = [view.device_id for view in self._fleet.devices(missing) if view.link != PRESENT]
             is_over = time.monotonic() >= deadline
             if is_over or all(map(self.is_barred, missing)):
                 if all(map(self._is_kept_out, missing)):
+                    await self._settle(wanted)
                     return missing
                 raise FleetError(self.absence(missing))
             await self.probe()
             await asyncio.sleep(LOOK_S)
         return []
+
+    async def _settle(self, device_ids: Sequence[int]) -> None:
+        """Give devices of other processes a moment for what they do in the same turn in ours: to go on where they were.
+
+        What they then report is their own affair: nobody waits for who has more to do.
+        """
+        if not isinstance(self._fleet, ShardedFleet):
+            return
+        deadline = time.monotonic() + SETTLE_S
+        while not all(map(self.is_still, device_ids)) and time.monotonic() < deadline:  # noqa: ASYNC110 - in another process
+            await asyncio.sleep(LOOK_S)
 
     def absence(self, device_ids: Sequence[int]) -> str:
         """Say of devices that they are not there, and why the first of them are not."""
@@ -301,6 +344,10 @@ class Crew:
         """Count; None without devices."""
         return self._fleet.snapshot() if self._fleet is not None else self._last
 
+    def traffic(self) -> list[Traffic]:
+        """Count the messages of devices that speak MQTT, each."""
+        return [] if self._fleet is None else self._fleet.traffic()
+
     @property
     def present(self) -> int:
         """Devices that are there."""
@@ -328,7 +375,7 @@ class Crew:
         return self._fleet is not None and device_id in self._known and self._fleet.rests(device_id)
 
     @property
-    def fleet(self) -> Fleet | None:
+    def fleet(self) -> Fleet | ShardedFleet | None:
         """The fleet itself, for who wants more of it; None without devices."""
         return self._fleet
 
@@ -337,21 +384,20 @@ class Crew:
         snapshot = self.snapshot()
         return None if snapshot is None else msgspec.convert(snapshot, FleetFigures, from_attributes=True)
 
-    def _enlist(self, fleet: Fleet, devices: Sequence[Coming]) -> None:
+    def _enlist(self, fleet: Fleet | ShardedFleet, devices: Sequence[Coming]) -> None:
         """Let devices come, those of one world together; their faults are armed before anything reaches them."""
         by_world: dict[World, list[Coming]] = {}
         for coming in devices:
             by_world.setdefault(coming.member.world, []).append(coming)
-        for world, group in by_world.items():
-            profile = None if world == fleet.profile.world else replace(fleet.profile, world=world)
-            fleet.add(map(self._identity, group), profile=profile)
-        self._known |= {coming.device.device_id for coming in devices}
-        for coming in devices:
             device_id, faults = coming.device.device_id, coming.member.faults
             if faults and device_id not in self._faults:
                 self._faults[device_id] = {f"{FLEET}{at}": fault for at, fault in enumerate(faults)}
-            if self._faults.get(device_id):
-                self._arm(device_id)
+        for world, group in by_world.items():
+            profile = None if world == fleet.profile.world else replace(fleet.profile, world=world)
+            ids = [coming.device.device_id for coming in group]
+            armed = {d: tuple(self._faults[d].values()) for d in ids if self._faults.get(d)}
+            fleet.add(map(self._identity, group), profile=profile, faults=armed)
+        self._known |= {coming.device.device_id for coming in devices}
 
     def _identity(self, coming: Coming) -> Identity:
         """Make a device of what the platform knows of it, and of what it does not."""

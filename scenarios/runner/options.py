@@ -8,6 +8,9 @@ from scenarios.target import Target
 class RunOptions(Struct, frozen=True, kw_only=True):
     """`data` is the folder in which the stubs' data folders are made; `only` the one step that is checked.
 
+    `database` is, instead of `data`, the URL of a PostgreSQL database in which each stub has a schema; it may hold a
+    password.
+
     `until` is the last step that is played; what is there then stays up until the run is stopped. `evidence` is the
     folder in which what failed plays leave is kept. Without `story` no device's is told. `target` is the platform under
     test; None: the stub.
@@ -15,6 +18,7 @@ class RunOptions(Struct, frozen=True, kw_only=True):
 
     broker: str = "embedded"
     data: str | None = None
+    database: str | None = None
     only: str | None = None
     fail_fast: bool = False
     until: str | None = None

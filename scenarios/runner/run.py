@@ -11,7 +11,12 @@ from pathlib import Path
 
 from msgspec import structs
 
+from device_sim.errors import ShardDied
 from device_sim.recorder import Recorder
+from device_sim.shards.limits import read_limits
+from device_sim.shards.plan import plan
+from device_sim.shards.recorder import ShardedRecorder
+from platform_stub.database_url import DatabaseUrl
 from platform_stub.protocol.errors import OtaSimError
 from platform_stub.protocol.operator import JournalEntry
 from scenarios.auditor import audit_database
@@ -32,6 +37,7 @@ from scenarios.results import (
     result_of,
 )
 from scenarios.runner.crew import Crew
+from scenarios.runner.delivered import compare
 from scenarios.runner.director import Director
 from scenarios.runner.events import Event, Listener, PlayEnded, PlayStarted, StepEnded
 from scenarios.runner.options import RunOptions
@@ -39,6 +45,13 @@ from scenarios.runner.paper import Paper
 from scenarios.runner.sampler import Sampler
 from scenarios.runner.stage import Stage
 from scenarios.runner.stories import stories
+
+DELIVERED_S = 2.0
+LOOK_S = 0.02
+"""How long what a broker has not delivered yet is waited for when a play is over, and how often that is looked at."""
+DROPPED_S = 3.0
+WATCH_S = 0.5
+"""How long the same has to be missing in a play until it is taken for dropped, and how often that is looked at."""
 
 KEEP_S = 5.0
 """How long the journal of a play that did not pass is waited for."""
@@ -91,6 +104,7 @@ class _Run:
         self._on_held = on_held
         self._drive = drive
         self._found = ""
+        self._delivery = ""
         self._ground: Ground | None = None
         self._stage: Stage | None = None
         self._director: Director | None = None
@@ -107,7 +121,7 @@ class _Run:
             self._ground = ground
             try:
                 async with self._hands(ground) as (stage, crew):
-                    await self._play(ground, stage, crew)
+                    await self._played(ground, stage, crew)
                     if self._options.until is not None:
                         await self._hold(ground, stage, crew)
                 result = await self._judged(ground)
@@ -137,6 +151,53 @@ class _Run:
         else:
             self._found = await self._drive(ground, stage, crew, self._director)
 
+    async def _played(self, ground: Ground, stage: Stage, crew: Crew) -> None:
+        """Play it; at a broker that is not ours only until that is seen to drop something."""
+        if ground.delivery() is None:
+            await self._play(ground, stage, crew)
+            return
+        playing = asyncio.create_task(self._play(ground, stage, crew), name=f"play {self.play.name}")
+        watching = asyncio.create_task(self._watch(ground, crew), name=f"delivery of {self.play.name}")
+        try:
+            await asyncio.wait({playing, watching}, return_when=asyncio.FIRST_COMPLETED)
+            if playing.done():
+                playing.result()
+                await self._settle(ground, crew)
+        finally:
+            for task in (playing, watching):
+                task.cancel()
+            await asyncio.gather(playing, watching, return_exceptions=True)
+
+    async def _watch(self, ground: Ground, crew: Crew) -> None:
+        """Return when something is missing that is not on its way any more."""
+        since, known = time.monotonic(), ""
+        while not known or time.monotonic() < since + DROPPED_S:
+            await asyncio.sleep(WATCH_S)
+            missing = self._count(ground, crew)
+            if missing != known:
+                since, known = time.monotonic(), missing
+        self._accuse(known)
+
+    async def _settle(self, ground: Ground, crew: Crew) -> None:
+        """See what is missing when a play is over; what is still on its way is waited for."""
+        end = time.monotonic() + DELIVERED_S
+        while missing := self._count(ground, crew):
+            if time.monotonic() >= end:
+                self._accuse(missing)
+                return
+            await asyncio.sleep(LOOK_S)
+
+    def _count(self, ground: Ground, crew: Crew) -> str:
+        """Compare both ends' counts; answers what is missing."""
+        delivery = ground.delivery()
+        assert delivery is not None, "asked only of a broker that is not ours"
+        self._delivery, missing = compare(crew.traffic(), delivery)
+        return missing
+
+    def _accuse(self, missing: str) -> None:
+        lost = f"the broker has not delivered {missing}"
+        self._found = f"{self._found}; {lost}" if self._found else lost
+
     async def _judged(self, ground: Ground) -> PlayResult:
         """Audit what the play left, as far as that can be seen, and give its verdict."""
         audit = None if ground.database is None else await _audit(ground.database)
@@ -152,15 +213,24 @@ class _Run:
         """Let the play have its stage and its devices; when it is over, see how they stand before they leave."""
         stage = self._stage = Stage(self._cut(), ground.operator, self._listener)
         sampler = self._sampler = Sampler(stage, self._listener, self._began)
-        async with stage, Crew(ground.devices, self.play.seed, stage.now_ms, stage.signing_key) as crew:
-            crew.recorder = Recorder(wire=self._options.evidence is not None, now_ms=self._since_ms)
+        processes = processes_of(self.play)
+        hands = Crew(ground.devices, self.play.seed, stage.now_ms, stage.signing_key, processes=processes)
+        async with stage, hands as crew:
+            crew.recorder = self._recorder(processes)
             self._crew = crew
             sampling = asyncio.create_task(sampler.run(), name=f"samples of {self.play.name}")
             try:
                 yield stage, crew
             finally:
                 sampling.cancel()
-                self._tell(stage, crew)
+                with contextlib.suppress(ShardDied):  # their stories are lost, and whoever waited was told
+                    self._tell(stage, crew)
+
+    def _recorder(self, processes: int) -> Recorder | ShardedRecorder:
+        wire = self._options.evidence is not None
+        if processes == 1:
+            return Recorder(wire=wire, now_ms=self._since_ms)
+        return ShardedRecorder(wire=wire, began_ns=round(self._began * 1e9))
 
     def _since_ms(self) -> int:
         return round((time.monotonic() - self._began) * 1_000)
@@ -233,6 +303,7 @@ class _Run:
             with_target(result, self._options.target),
             teardown=tuple(self._teardown()),
             fleet=None if self._crew is None else self._crew.figures(),
+            delivery=self._delivery,
             fee_fen=0 if self._director is None else self._director.fee_fen,
         )
 
@@ -264,7 +335,14 @@ class _Run:
         )
 
 
-async def _audit(database: Path) -> AuditResult:
+def processes_of(play: Play) -> int:
+    """Say over how many processes the devices of a play go; EnvironmentFault: they do not fit this machine."""
+    if play.processes:
+        return play.processes
+    return plan(max(play.connected_count, 1), read_limits()).processes
+
+
+async def _audit(database: Path | DatabaseUrl) -> AuditResult:
     began = time.monotonic()
     now_ms = time.time_ns() // 1_000_000
     report: AuditReport = await asyncio.to_thread(audit_database, database, now_ms)

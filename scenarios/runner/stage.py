@@ -102,6 +102,7 @@ class Stage:
     def follow_clock(self, now_ms: int) -> None:
         """Take over what the platform says the account's clock shows."""
         self._offset_ms = now_ms - time.time_ns() // 1_000_000
+        self.crew.follow_clock()
 
     async def set_up(self, crew: Crew) -> None:
         """Open the account, make products, register devices, and let those that connect do so."""

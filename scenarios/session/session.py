@@ -14,9 +14,10 @@ from typing import Any, Literal, Self
 from msgspec import structs
 
 from device_sim import Fleet
+from device_sim.shards.sharded import ShardedFleet
 from platform_stub.protocol.errors import UsageFault
 from platform_stub.server import Stub
-from scenarios.brokers import BROKERS
+from scenarios.brokers import facts_of
 from scenarios.loader import ScenarioFault
 from scenarios.loader.mistakes import nearest
 from scenarios.operator import Operator
@@ -47,9 +48,9 @@ class Session(TaskWords, DeviceWords, AccountWords):
 
     The head of a scenario file is given by keyword, in its words: `name`, `title`, `clock`, `wait`, `seed`, `strict`,
     `needs`, `policy`, `account`, `products`, `fleets`, `groups`, `never`, `on_error`.
-    `folder` is where fleets' CSV files lie. `broker` is `embedded` or `amqtt`, `target` the file of a platform under
-    test instead of the stub. The stub's database is kept in the folder `data` when one is named. `evidence` is a folder
-    in which a session that fails leaves what there is to look into.
+    `folder` is where fleets' CSV files lie. `broker` is `embedded`, `amqtt` or `mqtt://host:port`, `target` the file of
+    a platform under test instead of the stub. The stub's database is kept in the folder `data` when one is named.
+    `evidence` is a folder in which a session that fails leaves what there is to look into.
 
     ScenarioFault: words that can't be right, with their path; nothing was started. EnvironmentFault: the machine
     stands in the way.
@@ -79,8 +80,7 @@ class Session(TaskWords, DeviceWords, AccountWords):
         evidence: Path | str | None = None,
     ) -> None:
         __tracebackhide__ = True  # of pytest: what is wrong is the caller's line
-        if broker not in BROKERS:
-            raise UsageFault(f"no broker is named {broker!r}; there are {', '.join(BROKERS)}")
+        facts_of(broker)
         head = body(
             name=name,
             title=title,
@@ -195,7 +195,9 @@ class Session(TaskWords, DeviceWords, AccountWords):
     @property
     def fleet(self) -> Fleet | None:
         """The simulated devices; None when none is connected."""
-        return self._live.scene.crew.fleet
+        fleet = self._live.scene.crew.fleet
+        assert not isinstance(fleet, ShardedFleet), "a session's devices are in its own process"
+        return fleet
 
     @property
     def account_id(self) -> int:

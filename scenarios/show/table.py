@@ -171,6 +171,8 @@ def foot_lines(play: PlayResult, layout: Layout) -> Iterator[Text]:
         yield Text(f"{' ' * 5}{set_cell_size(flows_text(name), layout.id_width)}  {did}", style="dim")
     for part in _wrapped(play.reason, layout.width, indent=2) if play.reason else ():
         yield Text(f"  {part}", style="yellow" if play.verdict == "skipped" else "red")
+    for part in _wrapped(f"delivery: {play.delivery}", layout.width, indent=2) if play.delivery else ():
+        yield Text(f"  {part}", style="dim")
     if play.cannot_check:
         for part in _wrapped(f"not checked: {'; '.join(play.cannot_check)}", layout.width, indent=2):
             yield Text(f"  {part}", style="yellow")

@@ -104,7 +104,7 @@ def versions_text(versions: Mapping[str, str]) -> str:
 
 def platform_text(broker: str, target: str) -> str:
     """Spell what is played on: the stub by its broker, or the platform under test."""
-    return f"on {target}" if target else f"{broker} broker"
+    return f"on {target}" if target else f"broker {broker}" if "://" in broker else f"{broker} broker"
 
 
 def setting_text(play: PlayResult, between: str = DOT) -> str:

@@ -110,7 +110,7 @@ class HttpPlatform:
         await self.server.wait_closed()
 
     async def until(self, condition):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not condition():
                 self.changed.clear()
                 await self.changed.wait()

@@ -47,7 +47,7 @@ def identities(count, start=1):
 
 async def failed_to_connect(fleet):
     """Wait until a device has, where there is no platform that would see it try."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not fleet.snapshot().connect_failures:
             await asyncio.sleep(0.005)
 
@@ -157,7 +157,7 @@ class Platform:
 
     async def until(self, condition):
         """Wait until something that devices did makes the condition true."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not condition():
                 self.changed.clear()
                 await self.changed.wait()

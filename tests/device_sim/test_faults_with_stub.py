@@ -66,7 +66,7 @@ async def test_a_job_survives(fault):
     async with open_world(8) as world:
         recorder = Recorder()
         async with Fleet(world.stub, world.identities, seed=1, profile=HASTY, recorder=recorder) as fleet:
-            await fleet.ready(30)
+            await fleet.ready(60)
             chosen = those_with(world, fault.what)
             fleet.set_fault(chosen, fault)
             if fault.what in {"expired_token", "clock_skew"}:
@@ -74,7 +74,7 @@ async def test_a_job_survives(fault):
             task = await world.order(chosen)
             await let_go_on(world, fleet, task, fault)
             await world.until(task, success=len(chosen))
-            await fleet.idle(30)
+            await fleet.idle(60)
             assert fleet.snapshot().jobs_failed == 0
             assert {(await world.versions())[at] for at in chosen} == {"2.0"}
             async with asyncio.timeout(
@@ -82,7 +82,7 @@ async def test_a_job_survives(fault):
             ):  # a fault about no job may strike after it, and again before others'
                 while not all(has_struck(recorder, fault, device_id) for device_id in chosen):
                     await asyncio.sleep(0.01)
-            await fleet.ready(30)
+            await fleet.ready(60)
 
 
 def has_struck(recorder, fault, device_id):
@@ -105,11 +105,11 @@ async def let_go_on(world, fleet, task, fault):
 @pytest.mark.parametrize(("fault", "step", "version"), BADLY, ids=name_of)
 async def test_a_job_fails(fault, step, version):
     async with open_world(8) as world, Fleet(world.stub, world.identities, seed=1, profile=HASTY) as fleet:
-        await fleet.ready(30)
+        await fleet.ready(60)
         fleet.set_fault(fleet.device_ids, fault)
         task = await world.order()
         await world.until(task, failed=8)
-        await fleet.idle(30)
+        await fleet.idle(60)
         assert fleet.snapshot().failed_steps == {step: 8}
         assert set((await world.versions()).values()) == {version}
         fleet.set_faults(fleet.device_ids, ())
@@ -119,7 +119,7 @@ async def test_a_job_fails(fault, step, version):
 
 async def test_a_device_that_refuses_to_be_told_is_told_again():
     async with open_world(8) as world, Fleet(world.stub, world.identities, seed=1, profile=HASTY) as fleet:
-        await fleet.ready(30)
+        await fleet.ready(60)
         chosen = those_with(world, "refuse_inform")
         fleet.set_fault(chosen, Fault(what="refuse_inform", times=2))
         task = await world.order(chosen)
@@ -129,20 +129,20 @@ async def test_a_device_that_refuses_to_be_told_is_told_again():
         assert (await world.counts(task))["pending"] == 2
         for _ in range(2):
             fleet.storm(chosen)
-            await fleet.ready(30)
+            await fleet.ready(60)
         await world.until(task, success=2)
 
 
 async def test_reports_out_of_order():
     """201 before 101: what the platform makes of it is its own; the device ends its job either way."""
     async with open_world(8) as world, Fleet(world.stub, world.identities, seed=1, profile=HASTY) as fleet:
-        await fleet.ready(30)
+        await fleet.ready(60)
         fleet.set_fault(fleet.device_ids, Fault(what="reorder_reports"))
         await world.order()
         async with asyncio.timeout(30):
             while sum(jobs_done(fleet.snapshot())) < 8:
                 await asyncio.sleep(0.01)
-        await fleet.idle(30)
+        await fleet.idle(60)
         assert fleet.snapshot().struck == {"reorder_reports": 8}
 
 

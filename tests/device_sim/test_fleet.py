@@ -32,7 +32,7 @@ def ids_of(payloads):
 
 async def test_two_hundred_devices_update():
     async with Platform() as platform, Fleet(platform, identities(200), seed=1, profile=PATIENT) as fleet:
-        await fleet.ready(20)
+        await fleet.ready(60)
         seen = fleet.snapshot()
         assert (seen.devices, seen.connected, seen.present, seen.busy) == (200, 200, 200, 0)
         assert sorted(platform.filters["dev-1"]) == [
@@ -43,7 +43,7 @@ async def test_two_hundred_devices_update():
         ]
         jobs = platform.order([f"dev-{at}" for at in range(1, 201)])
         await platform.until(lambda: all(job.steps and job.steps[-1] == 201 for job in jobs))
-        await fleet.idle(20)
+        await fleet.idle(60)
         assert {tuple(job.steps) for job in jobs} == {(48, 101, 201)}
         assert set(platform.versions.values()) == {"2.0"}
         assert {len(platform.reports[f"dev-{at}", topics.INFORM_REPLY]) for at in range(1, 201)} == {1}
@@ -62,11 +62,11 @@ async def test_two_hundred_devices_update():
 async def test_lost_replies_are_asked_for_with_the_same_message_id():
     async with Platform() as platform, Fleet(platform, identities(1), profile=QUICK) as fleet:
         platform.lose[topics.VERSION] = 2
-        await fleet.ready(20)
+        await fleet.ready(60)
         (job,) = platform.order(["dev-1"])
         platform.lose[topics.STATUS] = 2
         await platform.until(lambda: job.steps == [48, 101, 201])
-        await fleet.idle(20)
+        await fleet.idle(60)
         assert ids_of(platform.reports["dev-1", topics.VERSION])[:3] == ["1", "1", "1"]
         status = ids_of(platform.reports["dev-1", topics.STATUS])
         assert len(status) >= 5  # a reply that is late is asked for once more
@@ -76,15 +76,15 @@ async def test_lost_replies_are_asked_for_with_the_same_message_id():
 
 async def test_dropped_connections_come_back_and_jobs_are_finished():
     async with Platform() as platform, Fleet(platform, identities(60), seed=2, profile=QUICK) as fleet:
-        await fleet.ready(20)
+        await fleet.ready(60)
         platform.hold_downloads = asyncio.Event()
         jobs = platform.order([f"dev-{at}" for at in range(1, 61)])
         await platform.until(lambda: platform.downloading > 30)
         platform.drop_all()
         platform.hold_downloads.set()
         await platform.until(lambda: all(job.steps and job.steps[-1] == 201 for job in jobs))
-        await fleet.ready(20)
-        await fleet.idle(20)
+        await fleet.ready(60)
+        await fleet.idle(60)
         seen = fleet.snapshot()
         assert (seen.jobs_succeeded, seen.jobs_failed, seen.reconnects) == (60, 0, 60)
         assert {len([step for step in job.steps if step == 201]) for job in jobs} == {1}
@@ -95,7 +95,7 @@ async def test_a_job_made_while_a_device_is_away_reaches_it():
         (job,) = platform.order(["dev-1"])
         async with Fleet(platform, identities(1), profile=QUICK) as fleet:
             await platform.until(lambda: job.steps == [48, 101, 201])
-            await fleet.idle(20)
+            await fleet.idle(60)
 
 
 async def test_refused_devices_are_named_and_do_not_storm():
@@ -103,7 +103,7 @@ async def test_refused_devices_are_named_and_do_not_storm():
         platform.refuse = {"dev-2": 5, "dev-3": 4}
         async with Fleet(platform, identities(4), profile=REFUSED_SELDOM) as fleet:
             with pytest.raises(FleetError) as caught:
-                await fleet.ready(20)
+                await fleet.ready(60)
             assert str(caught.value) == (
                 "2 of 4 devices are not ready: device 2 is waiting (CONNACK 5 (not authorised)); "
                 "device 3 is waiting (CONNACK 4 (bad credentials))"
@@ -114,18 +114,18 @@ async def test_refused_devices_are_named_and_do_not_storm():
             assert 3 <= platform.logins.count("dev-2") <= 5
             assert fleet.trace[0].what.startswith("CONNACK")
             platform.refuse.clear()
-            await fleet.ready(20)
+            await fleet.ready(60)
 
 
 async def test_faults_fail_as_they_say():
     async with Platform() as platform, Fleet(platform, identities(12), profile=QUICK) as fleet:
-        await fleet.ready(20)
+        await fleet.ready(60)
         steps = [102, 103, 104, 105, 106, 107, 202, 203, 204, 205, 206, 207]
         for device_id, step in enumerate(steps, start=1):
             fleet.set_fault([device_id], Fault(what="fails", step=step))
         jobs = platform.order([f"dev-{at}" for at in range(1, 13)])
         await platform.until(lambda: not any(job.is_open for job in jobs))
-        await fleet.idle(20)
+        await fleet.idle(60)
         assert [job.steps[-1] for job in jobs] == steps
         assert {fleet.device(at).f_version for at in range(1, 13)} == {"1.0"}
         assert fleet.snapshot().failed_steps == dict.fromkeys(steps, 1)
@@ -136,7 +136,7 @@ async def test_faults_fail_as_they_say():
 
 async def test_cards_are_replaced():
     async with Platform() as platform, Fleet(platform, identities(20), profile=QUICK) as fleet:
-        await fleet.ready(20)
+        await fleet.ready(60)
         platform.lose[topics.PROPERTY_POST] = 3
         cards = {at: (f"8986{at}", f"460{at}") for at in range(1, 11)}
         await fleet.replace_cards(cards, 20)
@@ -144,12 +144,12 @@ async def test_cards_are_replaced():
         assert platform.logins.count("dev-1") == 2
         assert platform.logins.count("dev-11") == 1
         assert fleet.device(1).iccid == "89861"
-        await fleet.ready(20)
+        await fleet.ready(60)
 
 
 async def test_cards_without_an_answer_are_named():
     async with Platform() as platform, Fleet(platform, identities(2), profile=QUICK) as fleet:
-        await fleet.ready(20)
+        await fleet.ready(60)
         platform.lose[topics.PROPERTY_POST] = 10**6
         with pytest.raises(
             FleetError, match="1 of 2 devices are without an answer to their card: device 2 is"
@@ -159,14 +159,14 @@ async def test_cards_without_an_answer_are_named():
 
 async def test_devices_come_and_go():
     async with Platform() as platform, Fleet(platform, identities(3), profile=QUICK) as fleet:
-        await fleet.ready(20)
+        await fleet.ready(60)
         fleet.add(identities(2, start=10))
-        await fleet.ready(20)
+        await fleet.ready(60)
         assert fleet.device_ids == (1, 2, 3, 10, 11)
         await fleet.remove([1, 10])
         await platform.until(lambda: sorted(platform.left) == ["dev-1", "dev-10"])
         await platform.until(lambda: set(platform.sessions) == {"dev-2", "dev-3", "dev-11"})
-        await fleet.ready(20)
+        await fleet.ready(60)
         with pytest.raises(UsageFault, match="1 device IDs are not in this fleet: 1"):
             await fleet.remove([1])
         with pytest.raises(UsageFault, match=r"device 2 .* is there already"):
@@ -178,13 +178,13 @@ async def test_a_device_that_leaves_in_the_middle_of_a_download():
         Platform() as platform,
         Fleet(platform, identities(3), profile=QUICK, downloads_in_flight=2) as fleet,
     ):
-        await fleet.ready(20)
+        await fleet.ready(60)
         platform.hold_downloads = asyncio.Event()
         jobs = platform.order(["dev-1", "dev-2", "dev-3"])
         await platform.until(lambda: platform.downloading == 2)
         await fleet.remove([1, 3])
         platform.hold_downloads.set()
-        await fleet.idle(20)
+        await fleet.idle(60)
         assert [bool(job.steps) for job in jobs] == [False, True, False]
 
 
@@ -193,12 +193,12 @@ async def test_connects_and_downloads_in_flight_are_bounded():
         async with Fleet(
             platform, identities(150), profile=QUICK, connects_in_flight=9, downloads_in_flight=5
         ) as fleet:
-            await fleet.ready(20)
+            await fleet.ready(60)
             platform.order([f"dev-{at}" for at in range(1, 151)])
             await platform.until(
                 lambda: len(platform.versions) and set(platform.versions.values()) == {"2.0"}
             )
-            await fleet.idle(20)
+            await fleet.idle(60)
         assert platform.connecting_max <= 9
         assert platform.downloading_max <= 5
 
@@ -212,7 +212,7 @@ async def test_a_silent_server_is_given_up():
             with pytest.raises(FleetError, match=r"2 of 2 devices are not ready: .*no CONNACK in time"):
                 await fleet.ready(0.05)
             platform.is_silent = False
-            await fleet.ready(20)
+            await fleet.ready(60)
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ async def test_a_server_that_speaks_something_else(greeting, why):
             with pytest.raises(FleetError, match=why):
                 await fleet.ready(0.05)
             platform.greeting = None
-            await fleet.ready(20)
+            await fleet.ready(60)
 
 
 async def test_nobody_listens():
@@ -246,7 +246,7 @@ async def test_nobody_listens():
 
 async def test_a_download_that_is_not_available_for_a_while():
     async with Platform() as platform, Fleet(platform, identities(1), profile=QUICK) as fleet:
-        await fleet.ready(20)
+        await fleet.ready(60)
         platform.unavailable = 3
         (job,) = platform.order(["dev-1"])
         await platform.until(lambda: job.steps == [48, 101, 201])
@@ -255,18 +255,18 @@ async def test_a_download_that_is_not_available_for_a_while():
 
 async def test_a_job_that_was_cancelled_is_left_alone():
     async with Platform() as platform, Fleet(platform, identities(1), profile=QUICK) as fleet:
-        await fleet.ready(20)
+        await fleet.ready(60)
         platform.errno = "5"
         (job,) = platform.order(["dev-1"])
         await platform.until(lambda: platform.downloads == 1)
-        await fleet.idle(20)
+        await fleet.idle(60)
         assert (job.steps, fleet.snapshot().jobs_ended, fleet.snapshot().jobs_failed) == ([], 1, 0)
         assert fleet.device(1).last_error == "job 1 ended: Ota-Errno 5"
 
 
 async def test_idle_names_who_is_busy():
     async with Platform() as platform, Fleet(platform, identities(2), profile=QUICK) as fleet:
-        await fleet.ready(20)
+        await fleet.ready(60)
         platform.hold_downloads = asyncio.Event()
         platform.order(["dev-2"])
         await platform.until(lambda: platform.downloading == 1)
@@ -275,7 +275,7 @@ async def test_idle_names_who_is_busy():
         ):
             await fleet.idle(0.05)
         platform.hold_downloads.set()
-        await fleet.idle(20)
+        await fleet.idle(60)
 
 
 async def test_a_mistake_of_ours_stops_the_fleet_loudly():
@@ -287,7 +287,7 @@ async def test_a_mistake_of_ours_stops_the_fleet_loudly():
             FleetFailed, match=r"the fleet stopped at device .: ZeroDivisionError: no clock"
         ) as caught:
             async with Fleet(platform, identities(3), profile=QUICK, now_ms=broken_clock) as fleet:
-                await fleet.ready(20)
+                await fleet.ready(60)
         assert isinstance(caught.value.__cause__, ZeroDivisionError)
         platform.was_connected = False
         with pytest.raises(FleetFailed):  # without a wait, its end tells
@@ -301,14 +301,14 @@ async def test_tokens_are_signed_by_account_time_and_stay_the_same_for_a_while()
         Platform() as platform,
         Fleet(platform, identities(1), profile=QUICK, now_ms=lambda: now_ms[0]) as fleet,
     ):
-        await fleet.ready(20)
+        await fleet.ready(60)
         now_ms[0] += 50_000
         (job,) = platform.order(["dev-1"])
         await platform.until(lambda: not job.is_open)
         now_ms[0] += 3_600_000
         (job,) = platform.order(["dev-1"], "3.0")
         await platform.until(lambda: not job.is_open)
-        await fleet.idle(20)
+        await fleet.idle(60)
         assert platform.token_ends == {1_900_800_060 + 86_400, 1_900_800_060 + 86_400 + 3_600}
 
 
@@ -332,7 +332,7 @@ async def test_an_impossible_fleet_is_refused():
 
 async def test_a_new_card_is_a_new_address_and_goes_with_the_card():
     async with Platform() as platform, Fleet(platform, identities(3), profile=PATIENT) as fleet:
-        await fleet.ready(20)
+        await fleet.ready(60)
         assert set(platform.hosts.values()) == {"127.0.0.1"}
         await fleet.replace_cards({1: ("8986", "460"), 2: ("8987", "461")}, 20)
         first, second = platform.hosts["dev-1"], platform.hosts["dev-2"]
@@ -342,13 +342,13 @@ async def test_a_new_card_is_a_new_address_and_goes_with_the_card():
         assert platform.cards == {"dev-1": ("8987", "461"), "dev-2": ("8986", "460")}
         platform.drop_all()
         await platform.until(lambda: len(platform.logins) == 3 + 4 + 3)
-        await fleet.ready(20)
+        await fleet.ready(60)
         assert platform.hosts == {"dev-1": second, "dev-2": first, "dev-3": "127.0.0.1"}
 
 
 async def test_a_card_put_in_while_a_device_is_off_is_posted_when_it_is_on():
     async with Platform() as platform, Fleet(platform, identities(2), profile=PATIENT) as fleet:
-        await fleet.ready(20)
+        await fleet.ready(60)
         fleet.power_off([1])
         await platform.until(lambda: "dev-1" not in platform.sessions)
         assert platform.left == []  # nobody says goodbye without power
@@ -357,17 +357,17 @@ async def test_a_card_put_in_while_a_device_is_off_is_posted_when_it_is_on():
         assert platform.cards == {}
         fleet.power_on([1])
         await platform.until(lambda: platform.cards == {"dev-1": ("8986", "460")})
-        await fleet.idle(20)
+        await fleet.idle(60)
         assert platform.hosts["dev-1"].startswith("127.")
         assert platform.hosts["dev-1"] != platform.hosts["dev-2"]
 
 
 async def test_a_storm_is_no_goodbye():
     async with Platform() as platform, Fleet(platform, identities(50), profile=PATIENT) as fleet:
-        await fleet.ready(20)
+        await fleet.ready(60)
         fleet.storm(fleet.device_ids)
         await platform.until(lambda: len(platform.logins) == 100)
-        await fleet.ready(20)
+        await fleet.ready(60)
         assert platform.left == []
         assert fleet.snapshot().present == 50
 
@@ -385,8 +385,8 @@ async def test_who_listens_in_vain_stops_the_fleet():
 
 async def test_an_empty_fleet_is_ready():
     async with Platform() as platform, Fleet(platform, []) as fleet:
-        await fleet.ready(1)
-        await fleet.idle(1)
+        await fleet.ready(60)
+        await fleet.idle(60)
 
 
 async def test_leaving_in_the_middle_of_everything():

@@ -22,7 +22,7 @@ def by_flow(world, flow):
     return [each.device_id for each in world.identities if each.flow == flow]
 
 
-async def until(condition, timeout_s=30):
+async def until(condition, timeout_s=60):
     async with asyncio.timeout(timeout_s):
         while not condition():
             await asyncio.sleep(0.005)
@@ -60,12 +60,12 @@ async def test_three_hundred_devices_come_back_after_a_storm_in_the_middle_of_th
 async def test_a_storm_of_devices_with_bells_has_them_told_again(world):
     told = dataclasses.replace(QUICK, inform=True, poll_ms=HOUR_MS)
     async with Fleet(world.stub, world.identities, seed=1, profile=told) as fleet:
-        await fleet.ready(30)
+        await fleet.ready(60)
         fleet.storm(fleet.device_ids)
-        await fleet.ready(30)
+        await fleet.ready(60)
         task = await world.order()
         await world.until(task, success=12)
-        await fleet.idle(30)
+        await fleet.idle(60)
 
 
 # power
@@ -80,7 +80,7 @@ async def test_a_download_that_loses_its_power_goes_on_or_begins_anew(world, flo
     recorder = Recorder()
     device_ids = by_flow(world, flow)
     async with Fleet(world.stub, world.identities, seed=1, profile=profile, recorder=recorder) as fleet:
-        await fleet.ready(30)
+        await fleet.ready(60)
         fleet.set_fault(device_ids, Fault(what="power_loss", at="download", at_byte=1_700, for_ms=HOUR_MS))
         before = recorder.mark()
         task = await world.order(device_ids)
@@ -89,7 +89,7 @@ async def test_a_download_that_loses_its_power_goes_on_or_begins_anew(world, flo
         assert 0 < fleet.rest_ms() <= HOUR_MS
         fleet.pass_time(HOUR_MS)
         await world.until(task, success=3)
-        await fleet.idle(30)
+        await fleet.idle(60)
         ranges = recorder.counts(device_ids, way="received", what="download", since=before)
         assert fleet.snapshot().jobs_failed == 0
         whole = -(-len(PACKAGE) // 100)
@@ -104,11 +104,11 @@ async def test_a_download_that_loses_its_power_goes_on_or_begins_anew(world, flo
 
 async def test_devices_that_are_off_are_not_waited_for_and_work_when_they_are_on_again(world):
     async with Fleet(world.stub, world.identities, seed=1, profile=QUICK) as fleet:
-        await fleet.ready(30)
+        await fleet.ready(60)
         fleet.power_off(fleet.device_ids)
         assert fleet.snapshot().present == 0
         task = await world.order()
-        await fleet.idle(30)  # nothing happens by itself
+        await fleet.idle(60)  # nothing happens by itself
         assert fleet.resting == 0
         assert fleet.rest_ms() is None
         assert (await world.counts(task))["pending"] == 12
@@ -116,17 +116,17 @@ async def test_devices_that_are_off_are_not_waited_for_and_work_when_they_are_on
         fleet.power_off(fleet.device_ids)  # off is off
         fleet.power_on(fleet.device_ids)
         fleet.power_on(fleet.device_ids)
-        await fleet.ready(30)
+        await fleet.ready(60)
         await world.until(task, success=12)
 
 
 async def test_power_that_is_back_by_itself_is_waited_for(world):
     async with Fleet(world.stub, world.identities, seed=1, profile=QUICK) as fleet:
-        await fleet.ready(30)
+        await fleet.ready(60)
         fleet.power_off(fleet.device_ids, for_ms=50)
         assert fleet.resting == 12
-        await fleet.idle(30)
-        await fleet.ready(30)
+        await fleet.idle(60)
+        await fleet.ready(60)
         assert fleet.resting == 0
         with pytest.raises(UsageFault, match="at least 1 is wanted"):
             fleet.power_off(fleet.device_ids, for_ms=0)
@@ -134,7 +134,7 @@ async def test_power_that_is_back_by_itself_is_waited_for(world):
 
 async def test_a_device_that_leaves_while_it_is_off_is_not_waited_for_and_stays_away(world):
     async with Fleet(world.stub, world.identities, seed=1, profile=QUICK) as fleet:
-        await fleet.ready(30)
+        await fleet.ready(60)
         off = fleet.device_ids[:6]
         fleet.power_off(off, for_ms=300)
         assert fleet.snapshot().busy == 6
@@ -142,28 +142,28 @@ async def test_a_device_that_leaves_while_it_is_off_is_not_waited_for_and_stays_
         await fleet.idle(0)
         assert (fleet.resting, fleet.snapshot().devices) == (0, 6)
         fleet.pass_time(HOUR_MS)
-        await fleet.ready(30)
+        await fleet.ready(60)
         assert fleet.snapshot().present == 6
         fleet.add(world.identities[:6])
-        await fleet.ready(30)
+        await fleet.ready(60)
         assert fleet.snapshot().present == 12
 
 
 async def test_bells_lose_their_power_with_the_device(world):
     told = dataclasses.replace(QUICK, inform=True, poll_ms=HOUR_MS)
     async with Fleet(world.stub, world.identities, seed=1, profile=told) as fleet:
-        await fleet.ready(30)
+        await fleet.ready(60)
         fleet.power_off(fleet.device_ids)
         task = await world.order()
-        await fleet.idle(30)
+        await fleet.idle(60)
         assert (await world.counts(task))["pending"] == 12
         fleet.power_on(fleet.device_ids)
-        await fleet.ready(30)
+        await fleet.ready(60)
         await world.until(task, success=12)
         fleet.set_fault(fleet.device_ids, Fault(what="power_loss", at="install", for_ms=30))
         task = await world.order(package=await world.add_package("3.0"))
         await world.until(task, success=12)
-        await fleet.ready(30)
+        await fleet.ready(60)
 
 
 # time
@@ -177,7 +177,7 @@ async def test_installs_take_running_time_that_can_be_passed(world, flow):
     profile = dataclasses.replace(QUICK, world=hardware)
     device_ids = by_flow(world, flow)
     async with Fleet(world.stub, world.identities, seed=1, profile=profile) as fleet:
-        await fleet.ready(30)
+        await fleet.ready(60)
         task = await world.order(device_ids)
         await until(lambda: fleet.resting == 3)
         with pytest.raises(FleetError, match="3 of 12 devices are still busy"):
@@ -191,7 +191,7 @@ async def test_installs_take_running_time_that_can_be_passed(world, flow):
             fleet.pass_time(fleet.rest_ms())
             await fleet_settles(fleet)
         await world.until(task, success=3)
-        await fleet.idle(30)
+        await fleet.idle(60)
         with pytest.raises(UsageFault, match="time goes forward"):
             fleet.pass_time(-1)
 
@@ -211,12 +211,12 @@ async def test_levels_are_set_while_the_fleet_runs(world, flow):
     )
     device_ids = by_flow(world, flow)
     async with Fleet(world.stub, world.identities, seed=1, profile=profile) as fleet:
-        await fleet.ready(30)
+        await fleet.ready(60)
         fleet.set_world(device_ids[:1], battery=12)
         fleet.set_world(device_ids[1:2], storage_bytes=1_000)
         task = await world.order(device_ids)
         await world.until(task, success=1, failed=2)
-        await fleet.idle(30)
+        await fleet.idle(60)
         assert fleet.snapshot().failed_steps == {102: 1, 105: 1}
         assert fleet.why(device_ids[0]).count("battery at 12 %") == 1
         fleet.set_world(device_ids, battery=80, storage_bytes=10_000_000)
@@ -233,7 +233,7 @@ async def test_levels_are_set_while_the_fleet_runs(world, flow):
 
 async def test_faults_are_replaced_and_cleared_while_the_fleet_runs(world):
     async with Fleet(world.stub, world.identities, seed=1, profile=QUICK) as fleet:
-        await fleet.ready(30)
+        await fleet.ready(60)
         fleet.set_faults(fleet.device_ids, [Fault(what="fails", step=205, attempts=ALWAYS)])
         task = await world.order()
         await world.until(task, failed=12)
@@ -253,20 +253,20 @@ async def test_faults_are_replaced_and_cleared_while_the_fleet_runs(world):
 async def test_a_clock_that_is_wrong_keeps_mqtt_out_and_is_set_by_the_date_over_http(world):
     """Tokens that ended days ago: refused over MQTT until the clock is right; over HTTP set by the answer's Date."""
     async with Fleet(world.stub, world.identities, seed=1, profile=QUICK) as fleet:
-        await fleet.ready(30)
+        await fleet.ready(60)
         fleet.set_fault(fleet.device_ids, Fault(what="clock_skew", skew_ms=-3 * DAY_MS))
         fleet.storm(fleet.device_ids)
         mqtt = set(by_flow(world, "mqtt"))
         await until(lambda: fleet.snapshot().calls_refused >= 9)
         with pytest.raises(FleetError, match="3 of 12 devices are not ready"):
-            await fleet.ready(30)
+            await fleet.ready(60)
         assert fleet.snapshot().refused
         assert {at for at in fleet.device_ids if fleet.device(at).link == "present"} == set(
             fleet.device_ids
         ) - mqtt
         assert "refused" in fleet.why(min(mqtt))
         fleet.set_faults(fleet.device_ids, ())
-        await fleet.ready(30)
+        await fleet.ready(60)
         task = await world.order()
         await world.until(task, success=12)
 
@@ -275,7 +275,7 @@ async def test_a_fleet_with_account_time_has_skewed_clocks_too(world):
     """The runner's fleets know the account's clock; a device's own can be wrong all the same."""
     clock = (await world.ask("GET", f"/v1/accounts/{world.account}/clock"))["now_ms"]
     async with Fleet(world.stub, world.identities, seed=1, profile=QUICK, now_ms=lambda: clock) as fleet:
-        await fleet.ready(30)
+        await fleet.ready(60)
         http = [at for at in fleet.device_ids if at not in by_flow(world, "mqtt")]
         fleet.set_fault(http, Fault(what="clock_skew", skew_ms=-2 * DAY_MS))
         task = await world.order(http)
@@ -286,11 +286,11 @@ async def test_a_fleet_with_account_time_has_skewed_clocks_too(world):
 async def test_an_expired_token_is_refused_once_and_then_signed_anew(world):
     recorder = Recorder(wire=True)
     async with Fleet(world.stub, world.identities, seed=1, profile=QUICK, recorder=recorder) as fleet:
-        await fleet.ready(30)
+        await fleet.ready(60)
         fleet.set_fault(fleet.device_ids, Fault(what="expired_token"))
         fleet.storm(fleet.device_ids)
         await until(lambda: fleet.snapshot().calls_refused == 9)
-        await fleet.ready(30)
+        await fleet.ready(60)
         seen = fleet.snapshot()
         assert sum(seen.refused.values()) == 3
         assert seen.calls_refused == 9
@@ -304,7 +304,7 @@ async def test_cards_are_replaced_in_the_middle_of_a_download_and_while_a_device
     async with Fleet(
         world.stub, world.identities, seed=1, profile=QUICK, downloads_in_flight=1, calls_in_flight=2
     ) as fleet:
-        await fleet.ready(30)
+        await fleet.ready(60)
         task = await world.order()
         await world.until_any(task)
         off = list(fleet.device_ids[:4])
@@ -321,9 +321,9 @@ async def test_cards_are_replaced_in_the_middle_of_a_download_and_while_a_device
         }
         assert all(posted[at] != cards[at] for at in mqtt if at in off)
         fleet.power_on(off)
-        await fleet.ready(30)
+        await fleet.ready(60)
         await world.until(task, success=12)
-        await fleet.idle(30)
+        await fleet.idle(60)
         posted = await known_cards(world)
         assert {at: posted[at] for at in mqtt} == {at: cards[at] for at in mqtt}
 
@@ -336,7 +336,7 @@ async def known_cards(world):
 async def test_two_devices_swap_their_cards(world):
     one, two = by_flow(world, "mqtt")[:2]
     async with Fleet(world.stub, world.identities, seed=1, profile=QUICK) as fleet:
-        await fleet.ready(30)
+        await fleet.ready(60)
         await fleet.replace_cards({one: ("1", "11"), two: ("2", "22")}, 30)
         await fleet.replace_cards({one: ("2", "22"), two: ("1", "11")}, 30)
         posted = await known_cards(world)
@@ -348,13 +348,13 @@ async def test_two_devices_swap_their_cards(world):
 
 async def test_renewed_keys_sign_from_the_next_login_or_call_on(world):
     async with Fleet(world.stub, world.identities, seed=1, profile=QUICK) as fleet:
-        await fleet.ready(30)
+        await fleet.ready(60)
         for device_id in fleet.device_ids:
             await world.ask("POST", f"/v1/devices/{device_id}/key", {"key": KEY})
         with pytest.raises(FleetError, match="12 of 12 devices are not ready"):
             await all_are_refused(fleet)
         fleet.renew_keys(dict.fromkeys(fleet.device_ids, KEY))
-        await fleet.ready(30)
+        await fleet.ready(60)
         task = await world.order()
         await world.until(task, success=12)
         with pytest.raises(UsageFault, match=r"device 1: the access key is not base64"):
@@ -364,7 +364,7 @@ async def test_renewed_keys_sign_from_the_next_login_or_call_on(world):
 
 async def all_are_refused(fleet):
     await until(lambda: fleet.snapshot().present == 0)
-    await fleet.ready(30)
+    await fleet.ready(60)
 
 
 # habits
@@ -378,7 +378,7 @@ async def test_devices_with_habits_of_their_own_share_a_fleet(world):
     async with Fleet(world.stub, plain[:6], seed=1, profile=QUICK) as fleet:
         fleet.add(plain[6:9], profile=told)
         fleet.add(plain[9:], profile=slow)
-        await fleet.ready(30)
+        await fleet.ready(60)
         assert {name: flow.devices for name, flow in fleet.snapshot().flows.items()} == {
             "mqtt": 9,
             "studio": 3,
@@ -401,11 +401,11 @@ async def test_the_story_and_the_wire_of_a_job(world, flow):
     recorder = Recorder(wire=True)
     chosen = by_flow(world, flow)
     async with Fleet(world.stub, world.identities, seed=1, profile=QUICK, recorder=recorder) as fleet:
-        await fleet.ready(30)
+        await fleet.ready(60)
         before = recorder.mark()
         task = await world.order(chosen)
         await world.until(task, success=3)
-        await fleet.idle(30)
+        await fleet.idle(60)
         report = "ota/status" if flow == "mqtt" else "status"
         for step in (101, 201):
             assert recorder.counts(chosen, way="sent", what=report, step=step, since=before) == dict.fromkeys(
@@ -476,12 +476,12 @@ def check_wire(wire, flow):
 async def test_what_is_kept_is_bounded_and_what_is_counted_is_not(world):
     recorder = Recorder(story_max=5, wire=True, wire_max=4)
     async with Fleet(world.stub, world.identities, seed=1, profile=QUICK, recorder=recorder) as fleet:
-        await fleet.ready(30)
+        await fleet.ready(60)
         for target in ("2.0", "3.0"):
             package = world.package if target == "2.0" else await world.add_package(target)
             task = await world.order(package=package)
             await world.until(task, success=12)
-            await fleet.idle(30)
+            await fleet.idle(60)
         assert recorder.count(None, way="sent", what="download") == 12 * 4 * 2
     assert {len(recorder.story(at)) for at in range(1, 13)} == {5}
     assert {len(recorder.wire(at)) for at in range(1, 13)} == {4}
@@ -491,11 +491,11 @@ async def test_what_is_kept_is_bounded_and_what_is_counted_is_not(world):
 async def test_without_a_recorder_nothing_is_kept(world):
     async with Fleet(world.stub, world.identities, seed=1, profile=QUICK) as fleet:
         assert fleet.recorder is None
-        await fleet.ready(30)
+        await fleet.ready(60)
         assert fleet.why(1) == "is online; and was given no job"
         task = await world.order()
         await world.until(task, success=12)
-        await fleet.idle(30)
+        await fleet.idle(60)
         assert "its last job" in fleet.why(1)
         assert "succeeded" in fleet.why(1)
         with pytest.raises(UsageFault, match="not in this fleet: 77"):

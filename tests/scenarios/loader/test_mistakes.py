@@ -288,9 +288,9 @@ FILES = [
     (b"", ["s.yaml:1:1: the file is empty; a scenario starts with version: 1"]),
     (b"# nothing\n", ["s.yaml:1:1: the file is empty; a scenario starts with version: 1"]),
     (b"just a text", [("s.yaml:1:1: expected a mapping with version, name, title, covers, needs, seed, clock, wait, strict, "
-                      "vars, policy, account and 8 more, found 'just a text'")]),
+                      "vars, policy, account and 9 more, found 'just a text'")]),
     (b"- a\n", [("s.yaml:1:1: expected a mapping with version, name, title, covers, needs, seed, clock, wait, strict, "
-                "vars, policy, account and 8 more, found a list")]),
+                "vars, policy, account and 9 more, found a list")]),
     (b"a: \xff\xfe", ["s.yaml:1:4: the file is not UTF-8 text here; is it a scenario?"]),
     (b"\x7fELF\x02\x01\x01\x00", ["s.yaml:1:1: the character '\\x7f' has no place in a scenario"]),
     (b"version: 1\x00\n", ["s.yaml:1:11: the character '\\x00' has no place in a scenario"]),

@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -111,6 +112,7 @@ def with_tasks(actions):
         yield action
 
 
+@pytest.mark.long
 @settings(max_examples=40, deadline=None)
 @given(SETTINGS, st.lists(st.tuples(ACTIONS, WAITS), min_size=1, max_size=10))
 def test_the_platform_does_what_the_book_predicts(facts, steps):

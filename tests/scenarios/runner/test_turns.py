@@ -82,7 +82,7 @@ async def test_the_clock_moves_to_what_is_waited_for():
     begun = play_of("  - {id: a, buy: 1}\n", head).clock_ms
     hours = [(step.at_ms - begun) / 3_600_000 for step in result.steps]
     assert 3.4 < hours[2] < 3.6
-    assert result.seconds < 20
+    assert result.seconds < 60
 
 
 async def test_the_clock_moves_no_further_than_said():

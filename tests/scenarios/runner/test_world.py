@@ -105,7 +105,7 @@ async def test_devices_that_hang_for_good_do_not_hold_the_clock_back():
 """)
     assert wrong(result) == []
     assert remarks(result).keys() == {"a", "look"}
-    assert result.seconds < 20
+    assert result.seconds < 60
 
 
 # faults
@@ -319,7 +319,7 @@ async def test_who_is_refused_for_good_is_not_waited_for_and_named():
     assert wrong(result) == []
     assert remarks(result)["back"].startswith("1 device is not there: device 1 is offline")
     assert "again" not in remarks(result)
-    assert result.seconds < 20
+    assert result.seconds < 60
 
 
 async def test_a_device_that_reconnects_keeps_what_its_faults_have_counted():
