@@ -28,6 +28,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "serve": ("scenarios.cli.serve", "Run the platform stub by itself."),
     "fleet": ("scenarios.cli.fleet", "Run devices against a stub that runs elsewhere."),
     "device": ("scenarios.cli.device", "Run one device, told by options or OTA_* variables."),
+    "load": ("scenarios.cli.load", "Make load with Locust: task creation, fleets."),
     "conform": ("scenarios.cli.conform", "Hold a device program against the protocol."),
     "devices": ("scenarios.cli.devices", "Devices of an account as a CSV."),
     "api": ("scenarios.cli.api", "Call the operator API of a running stub."),

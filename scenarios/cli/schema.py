@@ -10,8 +10,9 @@ from scenarios.schema import scenario_schema
 
 @click.command(short_help="Print the JSON Schema of scenario files.")
 @click.option("--report", is_flag=True, help="That of report.json instead.")
+@click.option("--load-report", is_flag=True, help="That of the report.json of `ota-sim load` instead.")
 @click.option("--target", is_flag=True, help="That of target files (`ota-sim run --target`) instead.")
-def schema(*, report: bool, target: bool) -> None:
+def schema(*, report: bool, load_report: bool, target: bool) -> None:
     """Print the JSON Schema of scenario files.
 
     \b
@@ -20,7 +21,15 @@ def schema(*, report: bool, target: bool) -> None:
     and as the first line of a scenario:
       # yaml-language-server: $schema=ota-sim.schema.json
     """
-    chosen = _report_schema() if report else _target_schema() if target else scenario_schema()
+    chosen = (
+        _report_schema()
+        if report
+        else _load_schema()
+        if load_report
+        else _target_schema()
+        if target
+        else scenario_schema()
+    )
     click.echo(json.dumps(chosen, indent=2, ensure_ascii=False))
 
 
@@ -28,6 +37,12 @@ def _report_schema() -> dict[str, Any]:
     from scenarios.report.document import report_schema  # noqa: PLC0415 - reports know devices, scenarios need not
 
     return report_schema()
+
+
+def _load_schema() -> dict[str, Any]:
+    from scenarios.load.result import load_schema  # noqa: PLC0415 - scenarios need not know loads
+
+    return load_schema()
 
 
 def _target_schema() -> dict[str, Any]:

@@ -3,8 +3,12 @@
 import asyncio
 import contextlib
 import json
+import os
+import re
 import signal
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from aiohttp import ClientSession
@@ -25,6 +29,18 @@ async def run(*arguments):
     async with asyncio.timeout(60):
         out, err = await process.communicate()
     return process.returncode, out.decode(), err.decode()
+
+
+def test_a_number_of_processes_that_cannot_be():
+    """Refused in a line, before anything is read."""
+    done = subprocess.run(
+        [*COMMAND, "fleet", "--devices", __file__, "--processes", "99"],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert "'99' is no number of processes: 1 to 64 are wanted, or auto" in done.stderr
 
 
 def spell(address):
@@ -318,3 +334,46 @@ async def test_devices_that_are_told_over_mqtt_and_work_over_http(stub, world, t
         out, err = await process.communicate()
     assert process.returncode == 130, err
     assert "  studio     3 devices, 3 in, 3 jobs begun, 3 succeeded, 0 failed, " in out.decode()
+
+
+async def test_over_two_processes(stub, world, tmp_path):
+    path = tmp_path / "fleet.csv"
+    code, _, err = await run(
+        "devices", "export", "--http", spell(stub.http_address), "--account", world.account, "-o", path
+    )
+    assert code == 0, err
+    await order(world)
+    code, out, err = await run(
+        "fleet", "--devices", path, "--http", spell(stub.http_address), "--mqtt", spell(stub.mqtt_address),
+        "--processes", "2", "--until", "idle", "--quiet", "300ms", "--fault", "fails,step=103,count=1",
+    )  # fmt: skip
+    assert "3 devices go over 2 fleet processes here" in err
+    assert "devices    3, 3 in at the end, 0 busy" in out
+    assert "jobs       3 begun, 2 succeeded, 1 failed" in out
+    assert code == 1
+
+
+async def test_a_process_of_the_fleet_that_dies_is_named(stub, world, tmp_path):
+    path = tmp_path / "fleet.csv"
+    await run("devices", "export", "--http", spell(stub.http_address), "--account", world.account, "-o", path)
+    process = await start(
+        "fleet", "--devices", path, "--http", spell(stub.http_address), "--mqtt", spell(stub.mqtt_address),
+        "--processes", "2",
+    )  # fmt: skip
+    async with asyncio.timeout(60):
+        while b"3 of 3 devices in" not in await process.stderr.readline():
+            assert process.returncode is None
+        os.kill(children_of(process.pid)[-1], signal.SIGKILL)
+        out, err = await process.communicate()
+    assert process.returncode == 3
+    assert re.search(r"ota-sim: fleet process [12] of 2 \(process \d+\) died: signal SIGKILL\n", err.decode())
+    assert "stopped after" in out.decode()
+
+
+def children_of(pid):
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if int((folder / "stat").read_text().rpartition(")")[2].split()[1]) == pid:
+                found.append(int(folder.name))
+    return sorted(found)

@@ -39,7 +39,7 @@ def test_every_command_has_its_help(name):
         (["rum"], "No such command 'rum'"),
         (["run", "--bogus"], "No such option"),
         (["run", "--jobs", "0"], "0 is not in the range"),
-        (["run", "--broker", "mosquitto"], "'mosquitto' is not one of"),
+        (["run", "--broker", "mosquitto"], "no broker is named 'mosquitto'"),
         (["run", "nowhere"], "nowhere: no such file or folder, and no scenario of the library"),
         (["check"], "Missing argument"),
         (["api", "GET", "nowhere"], "PATH begins with one slash"),

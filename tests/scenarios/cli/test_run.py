@@ -192,7 +192,7 @@ def test_ctrl_c_stops_in_seconds_and_reports(file, tmp_path, jobs, number, times
         process.send_signal(number)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(0.02)  # a signal that is still pending would not count
-    rest, errors = process.communicate(timeout=20)
+    rest, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (130, "")
     assert f"stopped by {name}: " in rest
     assert "stopped by" not in rest.replace(f"stopped by {name}: ", "")

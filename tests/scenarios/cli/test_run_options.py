@@ -111,7 +111,7 @@ def test_held_after_a_step(file, tmp_path, text, exit_code, number):
                 assert reply.status == 200
     finally:
         process.send_signal(number)
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=60)
     assert process.returncode == exit_code, "the verdict's, as it was held to be ended so"
     assert errors == ""
 

@@ -174,7 +174,7 @@ class FuseDevice(Device):
                     job = await self.ask(kind)
                     if job is not None:
                         await self.do(job)
-            await asyncio.sleep(0.02 if WRONG == "restless" else 0.4)
+            await asyncio.sleep(0.005 if WRONG == "restless" else 0.4)
 
     async def ask(self, kind):
         status, _, body = await request("GET", f"{BASE}/check?type={kind}&version={self.versions[kind]}")
@@ -238,7 +238,7 @@ class MqttDevice(Device):
             if WRONG == "leaving":
                 await asyncio.sleep(3600)
             pause = 0.1 if time.monotonic() - began > 5 else min(pause * 2, 2)
-            await asyncio.sleep(0.02 if WRONG == "hammering" else pause)
+            await asyncio.sleep(0.005 if WRONG == "hammering" else pause)
             assert not worker.done(), worker.exception()
 
     async def work(self):
