@@ -1,5 +1,6 @@
 # replay: set up, then run the shipped examples.   test: set up, then the tests.
-# check:  tests, lint, types, import contracts, the built wheel.   bench: the figures of docs/benchmarks.md.
+# check:  tests, lint, types, import contracts, the built wheel.   bench: the figures of docs/benchmarks.md
+#         (BENCH="brokers --full" for some of them, or more rounds).
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -13,7 +14,7 @@ replay: $(VENV)/.run
 	@$(BIN)/ota-sim run examples --report-dir reports
 
 test: $(VENV)/.test
-	@$(BIN)/python -m pytest -n 4 -q
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 4 --dist worksteal -q
 
 check: test lint wheel
 
@@ -26,8 +27,8 @@ lint: $(VENV)/.check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: $(VENV)/.test
-	@$(BIN)/python -m bench
+bench: $(VENV)/.bench
+	@$(BIN)/python -m bench $(BENCH)
 
 clean:
 	rm -rf $(VENV) dist build reports .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
@@ -50,6 +51,11 @@ $(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "setting up $(VENV) for the tests (once) ..."
 	@$(PIP) -e '.[test]'
 	@touch $@ $(VENV)/.run
+
+$(VENV)/.bench: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "setting up $(VENV) for the benchmarks (once) ..."
+	@$(PIP) -e '.[bench]'
+	@touch $@ $(VENV)/.run $(VENV)/.test
 
 $(VENV)/.check: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "setting up $(VENV) for all checks (once) ..."

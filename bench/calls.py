@@ -15,15 +15,17 @@ from pathlib import Path
 
 import msgspec
 
+from bench.apart import apart
+from bench.figures import Goal, Line, Spread
 from bench.http_load import drive
 from bench.stub import Peer
-from bench.table import Row, median
 from device_sim import Identity
 from platform_stub.protocol.token import device_resource, make_token
 
 GOAL = 0.6
 CONNECTIONS = (64, 512)
 PACKAGE_BYTES = 2**20
+LIMIT_S = 300
 RANGE_BYTES = 256 * 1024
 KINDS = CHECKS, STEPS, RANGES = "checks", "progress steps", "ranges of 256 KiB"
 IN_MEMORY = Path("/dev/shm")
@@ -103,31 +105,43 @@ class Side:
         return count / took_s, (after["cpu_s"] - before["cpu_s"]) / count * 1e6
 
 
-def run(*, quick):
+def run(*, quick, scale=1.0):
     requests, rounds = (12_800, 5) if quick else (51_200, 9)
+    requests = max(CONNECTIONS[-1] * 4, int(requests * scale))
     for connections in CONNECTIONS:
-        yield from compare(connections, requests, rounds, KINDS)
-        if IN_MEMORY.is_dir():
-            yield from compare(connections, requests, rounds, [STEPS], str(IN_MEMORY))
-    took_ms = [took_s * 1000 for took_s in commits(1_000)]
-    yield Row(
-        what="a commit of 64 rows by sqlite3 alone, as durable as the stub's",
-        ours=f"{median(took_ms):.2f} ms, a tenth over {sorted(took_ms)[-len(took_ms) // 10]:.2f} ms",
-    )
+        for kinds, folder in ((KINDS, None), ((STEPS,), str(IN_MEMORY))):
+            if folder is None or IN_MEMORY.is_dir():
+                limits = [connections, requests, rounds, kinds, folder]
+                taken = apart("bench.calls:compare", *limits, limit_s=LIMIT_S)
+                for what, pairs in taken.items():
+                    where = f", database in {folder}" if folder else ""
+                    yield from shown(f"{what}, {connections} connections{where}", pairs)
+    took_ms = Spread(tuple(took_s * 1000 for took_s in commits(1_000)))
+    tenth = sorted(took_ms.values)[-len(took_ms.values) // 10]
+    for what, value in (("median", took_ms.median), ("a tenth takes longer than", tenth)):
+        yield Line(
+            what=f"a commit of 64 rows by sqlite3 alone, as durable as the stub's, {what}",
+            side="disk",
+            who="sqlite3",
+            figures={"ms": Spread((value,))},
+        )
 
 
 def compare(connections, requests, rounds, kinds, folder=None):
-    """Let both servers answer in turn."""
+    """Let both servers answer, each round the other one first; answers pairs of (calls/s, CPU in µs) by kind of call."""
     stub = Side("stub", connections, requests, folder)
     bare = Side("bare", connections, requests)
+    taken = {}
     try:
         for what in kinds:
-            pairs = [(stub.measure(what), bare.measure(what)) for _ in range(rounds)]
-            where = f", database in {folder}" if folder else ""
-            yield row(f"{what}, {connections} connections{where}", pairs)
+            taken[what] = []
+            for nth in range(rounds):
+                found = {side: side.measure(what) for side in ((stub, bare) if nth % 2 else (bare, stub))}
+                taken[what].append((found[stub], found[bare]))
     finally:
         stub.peer.close()
         bare.peer.close()
+    return taken
 
 
 def commits(count):
@@ -147,18 +161,11 @@ def commits(count):
         conn.close()
 
 
-def row(what, pairs):
-    """Make a row of what both servers did in turn."""
-    ratio = median([stub[0] / bare[0] for stub, bare in pairs])
-    shown = [
-        f"{median([pair[side][0] for pair in pairs]):,.0f}/s, {median([pair[side][1] for pair in pairs]):.0f} µs CPU each"
-        for side in (0, 1)
-    ]
-    return Row(
-        what=what,
-        ours=shown[0],
-        peer=f"{shown[1]} (bare aiohttp handlers)",
-        ratio=ratio,
-        goal=f"at least {GOAL:g}",
-        held=ratio >= GOAL,
-    )
+def shown(what, pairs):
+    """Give both sides' lines, and the goal."""
+    for at, side, who in ((0, "ours", "ours"), (1, "bare", "bare aiohttp handlers")):
+        rates, costs = (Spread(tuple(pair[at][which] for pair in pairs)) for which in (0, 1))
+        print(f"  {what}: {who}: {rates.median:,.0f} calls/s, {costs.median:,.0f} µs each", flush=True)
+        yield Line(what=what, side=side, who=who, figures={"calls_s": rates, "call_us": costs})
+    seen = Spread(tuple(stub[0] / bare[0] for stub, bare in pairs))
+    yield Goal(what=f"{what}, ours / bare", seen=seen, bound=GOAL, more_is_better=True)

@@ -1,4 +1,4 @@
-"""Brokers as processes of their own, and what the two in Python have inside: a platform that counts what arrives.
+"""Brokers as processes of their own, and what those in Python have inside: a platform that counts what arrives.
 
 `python -m bench.carrier embedded|amqtt|amqtt-alone` prints one JSON line when it listens, then does what lines on its
 standard input say (`expect COUNT LAP`, `go COUNT LAP`, `figures`), answering each with a JSON line.
@@ -15,13 +15,17 @@ import tempfile
 import time
 from pathlib import Path
 
+from bench.apart import Unmeasured
 from bench.load import TURN, Ledger, inform_of, number_of, topic_of
+from bench.memory import rss_bytes
 from platform_stub.broker.embedded import EmbeddedBroker
 from platform_stub.protocol import topics
 from platform_stub.server import raise_descriptor_limit, relax_collector
 from platform_stub.service.ports import Session
 
 ANSWER_LIMIT_S = 60
+AEDES_VERSION = "1.2.0"
+INSTALL_LIMIT_S = 120
 AMQTT_ROOT = "_sys"  # amqtt stops reading a client that publishes below `$`; as long as ours
 MOSQUITTO = """\
 listener {port} 127.0.0.1
@@ -102,6 +106,15 @@ class Amqtt:
                 await asyncio.sleep(0)
 
 
+def cpu_s_of(pid):
+    """Read what CPU a process has used, in the kernel and out of it; Unmeasured when there is none any more."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except FileNotFoundError:
+        raise Unmeasured("its process has ended") from None
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class Carrier:
     """A broker's process, seen from the load."""
 
@@ -127,8 +140,11 @@ class Carrier:
 
     def cpu_s(self):
         """Read what CPU it has used, in the kernel and out of it."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_s_of(self.process.pid)
+
+    def rss_bytes(self):
+        """Read what of it is resident."""
+        return rss_bytes(self.process.pid)
 
 
 class PythonCarrier(Carrier):
@@ -171,7 +187,9 @@ class Mosquitto(Carrier):
         self.folder = tempfile.TemporaryDirectory()
         config = Path(self.folder.name) / "mosquitto.conf"
         config.write_text(MOSQUITTO.format(port=self.address[1]))
-        super().__init__(shutil.which("mosquitto"), "-c", str(config))
+        super().__init__(
+            shutil.which("mosquitto"), "-c", str(config), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
 
     def __enter__(self):
         end_s = time.monotonic() + 10
@@ -188,6 +206,47 @@ class Mosquitto(Carrier):
     def __exit__(self, *exc):
         super().__exit__(*exc)
         self.folder.cleanup()
+
+
+class Aedes(Carrier):
+    """aedes under node; the platform is one of its clients."""
+
+    has_platform = False
+
+    def __init__(self):
+        super().__init__("node", str(aedes_program()), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self.address = tuple(json.loads(self.process.stdout.readline() or "null") or ())
+        if not self.address:
+            raise Unmeasured("aedes does not start")
+
+
+def aedes_program():
+    """Put aedes into a cache outside the tree, once; answers its program. Unmeasured: there is no node, or no package."""
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        raise Unmeasured("node and npm are not installed")
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = cache / "ota-sim-bench" / f"aedes-{AEDES_VERSION}"
+    program = folder / "broker.mjs"
+    if not (folder / "node_modules" / "aedes").is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
+        command = ["npm", "install", "--prefix", str(folder), "--no-audit", "--no-fund", "--ignore-scripts"]
+        try:
+            done = subprocess.run(
+                [*command, f"aedes@{AEDES_VERSION}"],
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=INSTALL_LIMIT_S,
+            )
+        except subprocess.TimeoutExpired:
+            raise Unmeasured(
+                f"npm install aedes@{AEDES_VERSION}: not done within {INSTALL_LIMIT_S} s"
+            ) from None
+        if done.returncode:
+            words = (done.stderr.strip().splitlines() or ["no word why"])[0]
+            raise Unmeasured(f"npm install aedes@{AEDES_VERSION}: {words}")
+    program.write_text((Path(__file__).parent / "aedes_broker.mjs").read_text())
+    return program
 
 
 async def serve(kind):

@@ -13,9 +13,11 @@ from dataclasses import replace
 import aiohttp
 import msgspec
 
+from bench.apart import apart
+from bench.figures import Goal
 from bench.memory import rss_bytes
-from bench.stub import Peer, in_a_process
-from bench.table import Row, median
+from bench.rounds import Side, paired
+from bench.stub import Peer
 from device_sim import Fleet, Profile
 from platform_stub.protocol.token import device_resource, make_token
 
@@ -24,7 +26,7 @@ COUNT, MIXED = 1_900, 9_000
 PACKAGE_BYTES, RANGES = 64 * 1024, 4
 RANGE_BYTES = PACKAGE_BYTES // RANGES
 IN_FLIGHT = 64
-LIMIT_S = 60
+LIMIT_S, SIDE_LIMIT_S = 60, 120
 FLOWS = ("mqtt", "fuse", "studio", "south")
 
 
@@ -33,7 +35,7 @@ async def lean(peer):
     profile = Profile(flow="fuse", chunk_bytes=RANGE_BYTES, start_jitter_ms=0)
     fleet = Fleet(peer.endpoint, peer.identities, seed=1, profile=profile, downloads_in_flight=IN_FLIGHT)
     async with fleet:
-        await until(lambda: fleet.snapshot().jobs_succeeded >= COUNT)
+        await until(lambda: fleet.snapshot().jobs_succeeded >= len(peer.identities))
 
 
 async def until(is_done):
@@ -88,25 +90,29 @@ async def update(session, device):
     await call("POST", "/version", {"f_version": job["target"], "s_version": "1.0"})
 
 
-def compare(far_end, client):
-    """Update all devices once with a client, which has this process to itself; answers (s, client's CPU s, server's)."""
-    peer = Peer(far_end, COUNT, PACKAGE_BYTES)
+def compare(far_end, client, count):
+    """Update all devices once with a client, which has this process to itself; answers figures."""
+    peer = Peer(far_end, count, PACKAGE_BYTES)
     try:
-        return asyncio.run(_timed(peer, {"lean": lean, "aiohttp": with_aiohttp}[client]))
+        return asyncio.run(_timed(peer, {"lean": lean, "aiohttp": with_aiohttp}[client], count))
     finally:
         peer.close()
 
 
-async def _timed(peer, client):
+async def _timed(peer, client, count):
     await peer.ask("go")
     before, spent, started = await peer.ask("figures"), os.times(), time.perf_counter()
     await client(peer)
     took_s, now, after = time.perf_counter() - started, os.times(), await peer.ask("figures")
-    return took_s, now.user + now.system - spent.user - spent.system, after["cpu_s"] - before["cpu_s"]
+    return {
+        "devices_s": count / took_s,
+        "client_us": (now.user + now.system - spent.user - spent.system) / count * 1e6,
+        "server_us": (after["cpu_s"] - before["cpu_s"]) / count * 1e6,
+    }
 
 
 def mix(count):
-    """Update a fleet of all four flows once; answers s and the memory a device at both ends, in bytes."""
+    """Update a fleet of all four flows once; answers seconds and the memory a device at both ends."""
     peer = Peer("stub", count)
     try:
         return asyncio.run(_mixed(peer, count))
@@ -131,43 +137,41 @@ async def _mixed(peer, count):
         await until(lambda: fleet.snapshot().jobs_succeeded == count)
         took_s = time.perf_counter() - started
         assert fleet.snapshot().jobs_failed == 0
-    return took_s, (idle["rss"] - before["rss"]) / count, (ours_idle - ours_before) / count
+    return {
+        "s": took_s,
+        "stub_kb": (idle["rss"] - before["rss"]) / count / 1024,
+        "fleet_kb": (ours_idle - ours_before) / count / 1024,
+    }
 
 
-def compared(far_end, behind, rounds):
-    """Give the rows of both clients against a far end."""
-    pairs = [
-        (in_a_process(compare, far_end, "lean"), in_a_process(compare, far_end, "aiohttp"))
-        for _ in range(rounds)
-    ]
-    shown = [
-        f"{COUNT / median([pair[side][0] for pair in pairs]):,.0f} devices/s, client "
-        f"{median([pair[side][1] for pair in pairs]) / COUNT * 1e6:,.0f} + server "
-        f"{median([pair[side][2] for pair in pairs]) / COUNT * 1e6:,.0f} µs CPU a device"
-        for side in (0, 1)
-    ]
-    for what, at in (
-        (f"{COUNT:,} devices through the fuse flow, {behind}", 0),
-        ("the client's CPU there", 1),
-    ):
-        ratio = median([theirs[at] / ours[at] for ours, theirs in pairs])
-        yield Row(
-            what=what,
-            ours="" if at else shown[0],
-            peer="" if at else f"{shown[1]} (aiohttp's client)",
-            ratio=ratio,
-            goal=f"at least {GOAL:g}",
-            held=ratio >= GOAL,
+def compared(far_end, behind, rounds, count):
+    """Give the lines of both clients against a far end, and the goals."""
+    sides = [
+        Side(
+            name=name,
+            who=who,
+            measure=lambda client=client: apart(
+                "bench.flows:compare", far_end, client, count, limit_s=SIDE_LIMIT_S
+            ),
         )
+        for name, who, client in (("ours", "ours", "lean"), ("aiohttp", "aiohttp's client", "aiohttp"))
+    ]
+    found = paired(f"{count:,} devices through the fuse flow, {behind}", sides, rounds)
+    yield from found.lines("devices_s", "client_us", "server_us")
+    for what, seen, more in (
+        ("devices/s, ours / aiohttp's client", found.ratio("devices_s", "ours", "aiohttp"), True),
+        ("client's CPU, aiohttp's client / ours", found.ratio("client_us", "aiohttp", "ours"), True),
+    ):
+        if seen is not None:
+            yield Goal(what=f"{what}, {behind}", seen=seen, bound=GOAL, more_is_better=more)
 
 
-def run(*, quick):
-    yield from compared("bare", "handlers that do nothing", 3 if quick else 5)
-    yield from compared("stub", "the whole stub", 3 if quick else 5)
-    mixed = [in_a_process(mix, MIXED) for _ in range(1 if quick else 3)]
-    yield Row(
-        what=f"{MIXED:,} devices, a quarter each mqtt, fuse, studio, south: one job each",
-        ours=f"{median([took_s for took_s, _, _ in mixed]):.1f} s, none missing; idle a device "
-        f"{median([stub for _, stub, _ in mixed]) / 1024:.1f} KB at the stub, "
-        f"{median([ours for _, _, ours in mixed]) / 1024:.1f} KB at the fleet",
+def run(*, quick, scale=1.0):
+    count, mixed = max(20, int(COUNT * scale)), max(40, int(MIXED * scale))
+    for far_end, behind in (("bare", "handlers that do nothing"), ("stub", "the whole stub")):
+        yield from compared(far_end, behind, 3 if quick else 7, count)
+    side = Side(
+        name="ours", who="ours", measure=lambda: apart("bench.flows:mix", mixed, limit_s=SIDE_LIMIT_S)
     )
+    what = f"{mixed:,} devices, a quarter each mqtt, fuse, studio, south: one job each, none missing"
+    yield from paired(what, [side], 1 if quick else 3).lines("s", "stub_kb", "fleet_kb")

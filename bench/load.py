@@ -20,6 +20,9 @@ CONNECT_LIMIT_S = 180
 SILENCE_S = 10  # without a report, when all devices are done: what is missing is lost
 TURN = 200  # informs sent before others get their turn
 KEEPALIVE_S = 1800
+DEVICES_A_SOURCE = (
+    5_000  # of the 28,000 ports that an address has: the fewer are free, the longer the kernel looks
+)
 _BUFFER = memoryview(bytearray(65536))  # of all connections: what is received is taken in at once
 
 
@@ -199,7 +202,7 @@ class Load:
     def __init__(self, carrier, count):
         self.carrier, self.count = carrier, count
         self.devices = []
-        self.lost = self.lap = 0
+        self.lost = self.lap = self.dialled = 0
         self.is_closing = False
 
     async def __aenter__(self):
@@ -261,8 +264,11 @@ class Load:
         loop = asyncio.get_running_loop()
         ready = loop.create_future()
         async with gate:
+            self.dialled += 1
             _, client = await loop.create_connection(
-                lambda: kind(*args, ready=ready, gone=self._gone, **more), *self.carrier.address
+                lambda: kind(*args, ready=ready, gone=self._gone, **more),
+                *self.carrier.address,
+                local_addr=(f"127.0.0.{1 + self.dialled // DEVICES_A_SOURCE}", 0),
             )
             await ready
         return client

@@ -1,13 +1,14 @@
-"""Resident memory of this process."""
+"""Resident memory of a process."""
 
 import gc
 from pathlib import Path
 
 
-def rss_bytes():
-    """Read what is resident now, after a collection."""
-    gc.collect()
-    for line in Path("/proc/self/status").read_text().splitlines():
+def rss_bytes(pid="self"):
+    """Read what of a process is resident now; of this one, after a collection."""
+    if pid == "self":
+        gc.collect()
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) * 1024
     raise AssertionError("no VmRSS")

@@ -10,14 +10,14 @@ import os
 import subprocess
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 
+from bench.apart import apart
+from bench.figures import Goal, Spread
 from bench.memory import rss_bytes
-from bench.table import Row, median
+from bench.rounds import Side, paired
 from device_sim import Endpoint, Fleet, Identity, Profile
 
-GOAL, GOAL_KB, TOLD_GOAL_MS = 0.8, 4.0, 500
+GOAL, GOAL_KB, LIMIT_S = 0.8, 4.0, 400
 PROFILE = Profile(chunk_bytes=8192)
 
 
@@ -84,47 +84,38 @@ async def measure(kind, count):
         peer.close()
 
 
-def in_a_process(work, *args):
-    """Do it in a process of its own: what an earlier round left in this one would hide the memory of the next."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(work, *args).result()
-
-
-def apart(kind, count):
-    return in_a_process(once, kind, count)
-
-
 def once(kind, count):
+    """Measure in this process, which should have done nothing before: what is left behind would hide memory."""
     return asyncio.run(measure(kind, count))
 
 
-def run(*, quick):
-    count, rounds = 9_000, 2 if quick else 5
-    pairs = []
-    for _ in range(rounds):
-        pairs.append((apart("stub", count), apart("nothing", count)))
-
-    def middle(side, what):
-        return median([pair[side][what] for pair in pairs])
-
-    ratio = median([stub["jobs_s"] / nothing["jobs_s"] for stub, nothing in pairs])
-    yield Row(
-        what=f"whole stub, {count:,} devices, one job each",
-        ours=f"{middle(0, 'jobs_s'):,.0f} jobs/s, {middle(0, 'peer_us'):.0f} + {middle(0, 'fleet_us'):.0f} µs CPU a job",
-        peer=f"{middle(1, 'jobs_s'):,.0f} jobs/s, {middle(1, 'peer_us'):.0f} + {middle(1, 'fleet_us'):.0f} µs (nothing behind the broker)",
-        ratio=ratio,
-        goal=f"at least {GOAL:g}",
-        held=ratio >= GOAL,
+def run(*, quick, scale=1.0):
+    count = max(20, int(9_000 * scale))
+    sides = [
+        Side(
+            name=name,
+            who=who,
+            measure=lambda kind=kind: apart("bench.stub:once", kind, count, limit_s=LIMIT_S),
+        )
+        for name, who, kind in (
+            ("ours", "ours, the whole durable stub", "stub"),
+            ("nothing", "the same fleet on our broker with nothing behind it", "nothing"),
+        )
+    ]
+    rounds = paired(f"{count:,} devices, one job each", sides, 3 if quick else 7, at=count)
+    yield from rounds.lines("jobs_s", "peer_us", "fleet_us", "connect_s", "peer_kb", "fleet_kb")
+    seen = rounds.ratio("jobs_s", "ours", "nothing")
+    if seen is None:
+        return
+    yield Goal(
+        what="jobs/s, whole stub / nothing behind the broker", seen=seen, bound=GOAL, more_is_better=True
     )
-    yield Row(
-        what=f"connect {count:,} devices",
-        ours=f"{middle(0, 'connect_s'):.2f} s",
-        peer=f"{middle(1, 'connect_s'):.2f} s",
-    )
-    for side, name in (("peer_kb", "the stub"), ("fleet_kb", "the fleet")):
-        yield Row(
+    for metric, name in (("peer_kb", "the stub"), ("fleet_kb", "the fleet")):
+        kb = Spread(tuple(taken[metric] for taken in rounds.taken["ours"]))
+        yield Goal(
             what=f"memory a device, connected and idle, at {name}",
-            ours=f"{middle(0, side):.1f} KB",
-            goal=f"at most {GOAL_KB:g} KB",
-            held=middle(0, side) <= GOAL_KB,
+            seen=kb,
+            bound=GOAL_KB,
+            unit="KB",
+            digits=1,
         )

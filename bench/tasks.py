@@ -1,14 +1,18 @@
-"""Creating a task against a raw sqlite3 insert of the same rows, with the same indices and pragmas.
+"""Creating a task against a raw sqlite3 insert of the same rows, with the same indices and pragmas; and among open tasks.
 
-The stub has created one task (of one other device) before, so its statements are compiled, as in any stub that runs.
+The stub has created one task (of one other device) before, so its statements are compiled, as in any stub that runs. What
+the disk still owes is written before each time is taken. The order alternates: every other round the raw insert comes first,
+with the rows of the round before.
 """
 
+import os
 import sqlite3
 import tempfile
 import time
 from pathlib import Path
 
-from bench.table import Row, median
+from bench.apart import apart
+from bench.figures import Goal, Line, Spread
 from platform_stub.protocol import operator as api
 from platform_stub.protocol.codes import UpdateKind
 from platform_stub.rules import events as ev
@@ -19,8 +23,12 @@ from platform_stub.store.engine import open_store
 REAL_MS = 1_800_000_000_000
 TABLES = ("tasks", "journal", "entitlements", "jobs")
 PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "temp_store = MEMORY", "cache_size = -65536")
-GOAL = 1.0
+GOAL, OPEN_GOAL = 1.0, 1.2
+GOAL_FROM = 1_900  # a smaller task is the cost of one request, not of its rows
 TASK = 2
+SIZES = (1_000, 1_900, 10_000, 100_000, 1_000_000)
+OPEN_TASKS, OPEN_DEVICES, CREATED_DEVICES = (1, 1_000), 100, 1_000
+LIMIT_S = 900
 
 
 class Silent:
@@ -56,12 +64,17 @@ class Shop:
 
     def create(self):
         """Create the task; answers seconds from the request's ids to the commit."""
-        request = api.CreateTask(package_id=1, device_ids=self.device_ids)
+        return self.create_for(self.device_ids)[0]
+
+    def create_for(self, device_ids):
+        """Create a task for devices that have no licence yet; answers seconds, and the task's ID."""
+        request = api.CreateTask(package_id=1, device_ids=device_ids)
+        os.sync()
         started = time.perf_counter()
         task = self.write(lambda tx: tasks.create(tx, 1, request))
         took_s = time.perf_counter() - started
-        assert task.deducted == len(self.device_ids)
-        return took_s
+        assert task.deducted == len(device_ids)
+        return took_s, task.task_id
 
 
 def raw_insert(source, target):
@@ -83,6 +96,7 @@ def raw_insert(source, target):
         "entitlements": read.execute(f"SELECT * FROM entitlements WHERE task_id = {TASK}").fetchall(),
         "jobs": read.execute(f"SELECT * FROM jobs WHERE task_id = {TASK}").fetchall(),
     }
+    os.sync()
     started = time.perf_counter()
     raw.execute("BEGIN IMMEDIATE")
     for table, content in rows.items():
@@ -95,25 +109,78 @@ def raw_insert(source, target):
 
 
 def measure(count, rounds):
-    """Compare both for `count` devices; answers a row of the table."""
-    ours, raws = [], []
-    for _ in range(rounds):
-        with tempfile.TemporaryDirectory() as folder:
-            shop = Shop(Path(folder) / "data", count)
-            ours.append(shop.create())
+    """Take both for `count` devices; answers pairs of seconds, ours and the raw insert's."""
+    pairs = []
+    with tempfile.TemporaryDirectory() as folder:
+        source = None
+        for nth in range(rounds):
+            target = Path(folder) / f"raw-{nth}.db"
+            raw_s = raw_insert(source, target) if nth % 2 else None
+            shop = Shop(Path(folder) / f"data-{nth}", count)
+            ours_s = shop.create()
             shop.store.close()
-            raws.append(raw_insert(shop.store.path, Path(folder) / "raw.db"))
-    ratio = median([a / b for a, b in zip(ours, raws, strict=True)])
-    return Row(
-        what=f"create a task for {count:,} devices",
-        ours=f"{median(ours) * 1000:,.1f} ms",
-        peer=f"{median(raws) * 1000:,.1f} ms (raw sqlite3 insert)",
-        ratio=ratio,
-        goal=f"at most {GOAL:g}",
-        held=ratio <= GOAL,
-    )
+            source = shop.store.path
+            pairs.append((ours_s, raw_insert(source, target) if raw_s is None else raw_s))
+            target.unlink()
+    return pairs
 
 
-def run(*, quick):
-    for count in (1_900, 100_000) if quick else (1_900, 100_000, 1_000_000):
-        yield measure(count, 5 if count < 10_000 else 3 if count < 500_000 else 1 if quick else 3)
+def among(open_tasks, rounds):
+    """Create tasks among 1 and among many open ones, in turn; answers pairs of seconds, by open tasks."""
+    with tempfile.TemporaryDirectory() as folder:
+        shops = {}
+        for count in open_tasks:
+            shop = Shop(Path(folder) / str(count), count * OPEN_DEVICES + rounds * CREATED_DEVICES)
+            for _ in range(count):
+                shop.create_for([shop.device_ids.pop() for _ in range(OPEN_DEVICES)])
+            shops[count] = shop
+        taken = []
+        for nth in range(rounds):
+            found = {}
+            for count in open_tasks[:: 1 if nth % 2 else -1]:
+                shop = shops[count]
+                found[count], task_id = shop.create_for(
+                    [shop.device_ids.pop() for _ in range(CREATED_DEVICES)]
+                )
+                shop.write(lambda tx, task_id=task_id: tasks.cancel(tx, task_id))
+            taken.append([found[count] for count in open_tasks])
+        for shop in shops.values():
+            shop.store.close()
+    return taken
+
+
+def in_ms(taken, side):
+    return Spread(tuple(each[side] * 1_000 for each in taken))
+
+
+def compared(what, taken, peer, who, count):
+    """Give both sides' lines."""
+    yield Line(what=what, side="ours", who="ours", figures={"create_ms": in_ms(taken, 0)}, at=count)
+    yield Line(what=what, side=peer, who=who, figures={"create_ms": in_ms(taken, 1)}, at=count)
+
+
+def run(*, quick, scale=1.0):
+    for size in SIZES[:-1] if quick else SIZES:
+        count = max(10, int(size * scale))
+        rounds = (5 if size < 100_000 else 3) if quick else 9 if size < 1_000_000 else 3
+        what = f"{count:,} devices"
+        taken = apart("bench.tasks:measure", count, rounds, limit_s=LIMIT_S)
+        print(
+            f"  {what}: ours {in_ms(taken, 0).median:,.1f} ms, raw sqlite3 insert {in_ms(taken, 1).median:,.1f} ms",
+            flush=True,
+        )
+        yield from compared(what, taken, "raw", "raw sqlite3 insert", count)
+        seen = Spread(tuple(ours / raw for ours, raw in taken))
+        yield Goal(
+            what=f"create a task for {what}, ours / raw sqlite3 insert",
+            seen=seen,
+            bound=GOAL if size >= GOAL_FROM else None,
+        )
+    few, many = OPEN_TASKS[0], max(2, int(OPEN_TASKS[1] * scale))
+    taken = apart("bench.tasks:among", [few, many], 15 if quick else 45, limit_s=LIMIT_S)
+    for side, count in enumerate((few, many)):
+        about = f"{CREATED_DEVICES:,} devices, while {count:,} task{'s are' if count > 1 else ' is'} open"
+        print(f"  {about}: {in_ms(taken, side).median:,.1f} ms", flush=True)
+        yield Line(what=about, side="ours", who="ours", figures={"create_ms": in_ms(taken, side)})
+    seen = Spread((in_ms(taken, 1).median / in_ms(taken, 0).median,))
+    yield Goal(what=f"create a task while {many:,} are open / while {few} is", seen=seen, bound=OPEN_GOAL)
