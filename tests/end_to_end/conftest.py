@@ -13,7 +13,7 @@ import pytest
 
 from device_sim import Identity
 
-READY_S = 20
+READY_S = 60
 
 
 class Process:

@@ -12,7 +12,7 @@ DEVICES = 150
 PACKAGE_BYTES = 60_000
 
 
-async def until(condition, limit_s=30):
+async def until(condition, limit_s=60):
     """Wait for what comes by itself, looking often."""
     async with asyncio.timeout(limit_s):
         while not condition():
@@ -29,7 +29,7 @@ async def test_devices_finish_after_a_kill_in_the_middle_of_a_task(serve, tmp_pa
     profile = Profile(chunk_bytes=1_500, backoff_base_ms=50, backoff_max_ms=400)
     endpoint = Endpoint(http_address=http, mqtt_address=mqtt)
     async with Fleet(endpoint, identities(devices), seed=7, profile=profile) as fleet:
-        await fleet.ready(30)
+        await fleet.ready(60)
         task = await in_thread(operator.task, base, package, devices, Idempotency_Key="the task")
         await until(lambda: fleet.snapshot().downloaded_bytes >= DEVICES * PACKAGE_BYTES * share)
         process.kill()
@@ -40,8 +40,8 @@ async def test_devices_finish_after_a_kill_in_the_middle_of_a_task(serve, tmp_pa
         assert again["task_id"] == task["task_id"]  # P13: kept over the kill
         done = await in_thread(operator, "GET", f"/v1/tasks/{task['task_id']}?wait_ms=60000")
         assert done["jobs"] | {"success": DEVICES} == done["jobs"]
-        await fleet.ready(30)
-        await fleet.idle(30)
+        await fleet.ready(60)
+        await fleet.idle(60)
         snapshot = fleet.snapshot()
         assert snapshot.connected == DEVICES
         assert snapshot.jobs_failed == 0

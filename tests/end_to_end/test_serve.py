@@ -120,7 +120,7 @@ def test_ctrl_c_stops_it_and_a_restart_finds_everything(serve, tmp_path):
 def test_sigterm_is_a_normal_end(serve):
     process = serve(*ANY)
     process.popen.send_signal(signal.SIGTERM)
-    process.popen.communicate(timeout=20)
+    process.popen.communicate(timeout=60)
     assert process.popen.returncode == 0
 
 

@@ -4,7 +4,7 @@ import asyncio
 import json
 from contextlib import asynccontextmanager
 
-WAIT_S = 30.0
+WAIT_S = 60.0
 CONNACK, PUBLISH, PUBACK, SUBACK, UNSUBACK, PINGRESP = 2, 3, 4, 9, 11, 13
 ACCEPTED = b"\x20\x02\x00\x00"
 FLAGS = 0xC2

@@ -381,7 +381,7 @@ def use_paho(address, device):
     client.connect(*address, keepalive=60)
     client.loop_start()
     try:
-        assert told.wait(10), heard
+        assert told.wait(60), heard
     finally:
         client.disconnect()
         client.loop_stop()

@@ -43,7 +43,7 @@ class Receiver:
             writer.close()
 
     async def next(self, method):
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             while True:
                 request = await self.requests.get()
                 if request[0] == method:
@@ -122,7 +122,7 @@ async def test_a_task_is_pushed_byte_for_byte(shop):
             f'"msg":{{"dids":[{ids}],"startTime":{NOW_MS + 3_600_000},"version":"2.00"}}}}'
         )
         assert body == wanted.encode()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             state = ""
             while state != "delivered":
                 deliveries = await shop.operator("GET", f"{shop.base}/webhook/deliveries")

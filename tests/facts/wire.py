@@ -5,7 +5,7 @@ import json
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-WAIT_S = 30.0
+WAIT_S = 60.0
 HEAD_END = b"\r\n\r\n"
 
 
