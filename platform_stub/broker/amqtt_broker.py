@@ -43,7 +43,7 @@ class AmqttBroker:
             from platform_stub.broker.amqtt_adapter import PlatformBroker  # noqa: PLC0415 - amqtt is an extra
         except ModuleNotFoundError as exc:
             raise UsageFault(
-                f'the amqtt broker needs a package that is not installed ({exc.name}): pip install "ota-sim[amqtt]"'
+                f"the amqtt broker needs a package that is not installed ({exc.name}): pip install 'ota-sim[amqtt]'"
             ) from exc
         logger = logging.getLogger("amqtt")
         if logger.level == logging.NOTSET:

@@ -103,7 +103,7 @@ class ExternalBroker:
         except ModuleNotFoundError as exc:
             raise UsageFault(
                 f"a broker at an address needs a package that is not installed ({exc.name}): "
-                'pip install "ota-sim[external]"'
+                "pip install 'ota-sim[external]'"
             ) from exc
         owner: Owner = self
         link = ExternalLink(self._url, self._client_id, FILTERS, owner)
@@ -174,10 +174,13 @@ class ExternalBroker:
         else:
             self._receive(session, topic, message, arrival)
 
-    def lost(self, reason: str) -> None:
-        """The broker is away; what it had not been acknowledged it will send again."""
-        self._losses += 1
+    def dialling(self) -> None:
+        """The broker will send again what it had not been acknowledged."""
         self._arrivals.forget()
+
+    def lost(self, reason: str) -> None:
+        """The broker is away."""
+        self._losses += 1
         self._say(f"the broker at {self._url} is gone ({reason}); coming back as soon as it answers")
 
     def back(self) -> None:

@@ -50,11 +50,18 @@ class Phase(Enum):
     CLOSING = auto()
 
 
+_CONNECTED: Final = frozenset({Phase.OPENING, Phase.UP})
+"""While messages come in."""
+
+
 class Owner(Protocol):
     """Whose connection it is."""
 
     def arrived(self, message: MQTTMessage) -> None:
         """A message came; `acknowledge` its `mid` when its effect is kept."""
+
+    def dialling(self) -> None:
+        """A connection begins to be made: what came by the one before comes again, and is acknowledged then."""
 
     def lost(self, reason: str) -> None:
         """The connection is over, and will be made again."""
@@ -187,14 +194,14 @@ class ExternalLink:
             self.overflowed += 1
 
     def acknowledge(self, packet_id: int) -> None:
-        """Send PUBACK."""
-        if self.is_up:
+        """Send PUBACK; what a kept session brings comes before the subscription is granted."""
+        if self._phase in _CONNECTED:
             self._client.ack(packet_id, 1)
 
     def drop(self) -> None:
         """Cut the connection: what is not acknowledged comes again on the next one."""
         sock = self._client.socket()
-        if self.is_up and isinstance(sock, socket.socket):
+        if self._phase in _CONNECTED and isinstance(sock, socket.socket):
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
 
@@ -202,6 +209,7 @@ class ExternalLink:
 
     async def _dial(self) -> None:
         """Connect, subscribe. EnvironmentFault says what stands in the way."""
+        self._owner.dialling()
         self._phase = Phase.OPENING
         self._connected, self._granted = self._loop.create_future(), self._loop.create_future()
         host, port = self._url.address

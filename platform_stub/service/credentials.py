@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
+from itertools import islice
 from types import MappingProxyType
 from typing import Final
 
@@ -209,7 +210,9 @@ class Credentials:
     def _remember(self, authorization: str, token: Token, key: str) -> None:
         self._proven.pop(authorization, None)
         if len(self._proven) >= self._proven_max:
-            del self._proven[next(iter(self._proven))]
+            # Some at a time: each look for the first one steps over all that were taken out before it.
+            for oldest in list(islice(self._proven, max(1, self._proven_max // 16))):
+                del self._proven[oldest]
         self._proven[authorization] = token, key
 
 

@@ -13,7 +13,7 @@ from platform_stub.protocol.codes import JobState
 from platform_stub.protocol.operator import Policy
 from platform_stub.rules.jobs import Hold, StepRefusal, hold_of, is_overdue, stopped
 from platform_stub.rules.licensing import Ledger
-from platform_stub.service.casebook import Job
+from platform_stub.service.casebook import Job, TaskFacts
 from platform_stub.store.accounts import AccountRow, hold_began
 from platform_stub.store.schema import AnyRow
 
@@ -42,30 +42,22 @@ class Standing(Struct, frozen=True, kw_only=True, gc=False):
 def standing_of(row: AnyRow, real_ms: int) -> Standing:
     """Read a row at a moment of real time."""
     now_ms = real_ms + row.clock_offset_ms
-    state = _STATES[row.state]
     in_arrears = row.balance_fen < 0
     held_since_ms = hold_began(_ledger(row), row.held_since_ms, now_ms) if in_arrears else None
-    deadline_ms = row.expires_ms + (row.held_ms or 0)
-    return Standing(
-        state=state,
-        step=row.step,
-        hold=hold_of(
-            now_ms=now_ms,
-            starts_ms=row.starts_ms,
-            is_paused=row.paused_ms is not None,
-            in_arrears=held_since_ms is not None,
-        ),
-        is_overdue=is_overdue(state, now_ms=now_ms, deadline_ms=deadline_ms, held_since_ms=held_since_ms),
-    )
+    return _standing(_STATES[row.state], row, row, now_ms, held_since_ms)
 
 
 def standing_in_book(job: Job, account: AccountRow, real_ms: int) -> Standing:
     """Say the same of a job and an account from the casebook."""
-    now_ms = real_ms + account.clock_offset_ms
-    task = job.task
-    held_since_ms = account.hold_began(now_ms)
+    now_ms = account.now_ms(real_ms)
+    return _standing(job.state, job, job.task, now_ms, account.hold_began(now_ms))
+
+
+def _standing(
+    state: JobState, job: Job | AnyRow, task: TaskFacts | AnyRow, now_ms: int, held_since_ms: int | None
+) -> Standing:
     return Standing(
-        state=job.state,
+        state=state,
         step=job.step,
         hold=hold_of(
             now_ms=now_ms,
@@ -74,7 +66,7 @@ def standing_in_book(job: Job, account: AccountRow, real_ms: int) -> Standing:
             in_arrears=held_since_ms is not None,
         ),
         is_overdue=is_overdue(
-            job.state,
+            state,
             now_ms=now_ms,
             deadline_ms=task.expires_ms + (job.held_ms or 0),
             held_since_ms=held_since_ms,

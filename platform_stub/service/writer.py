@@ -1,9 +1,10 @@
 """The one writer: a queue of use cases and of device reports, committed in order.
 
 A use case has a transaction of its own. Reports are committed in groups: a group is full when it has half as many as
-the last one had and a turn of the loop brings it nobody more, or when its time is up. So a lone report does not wait
-for anyone, and a crowd, which comes again with its next reports, shares commits. No one is answered before the commit
-that holds its effect (decision 3). Small transactions run in the loop, large ones in a thread while the queue waits.
+the last one had and the loop's next turns bring it nobody more (one turn, and in a crowd a few), or when its time is
+up. So a lone report does not wait for anyone, and a crowd, which comes again with its next reports, shares commits.
+No one is answered before the commit that holds its effect (decision 3). Small transactions run in the loop, large
+ones in a thread while the queue waits.
 A commit that fails changes nothing and is told to each who waits.
 """
 
@@ -23,8 +24,13 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 GROUP_S: Final = 0.008
-"""How long the first of a group waits at most for others: only where each turn of the loop brings more of them."""
+"""How long the first of a group waits at most for others: only where the loop's turns bring more of them."""
 GROUP_MAX: Final = 1_000
+CROWD: Final = 8
+"""From so many reports in the last group on, a turn without any does not fill the next: a crowd also acknowledges
+and downloads, and a turn may bring nothing but that."""
+QUIET_TURNS: Final = 3
+"""How many turns without a report, one after the other, fill a crowd's group."""
 
 _log = logging.getLogger(__name__)
 
@@ -106,8 +112,10 @@ class Writer(Generic[R]):
         self._reports: list[_Waiting[R]] = []
         self._next: asyncio.Handle | None = None
         self._limit: asyncio.TimerHandle | None = None  # of the group's waiting
-        self._wanted = 0  # reports of a group before a turn without more of them fills it
+        self._wanted = 0  # reports of a group before turns without more of them fill it
+        self._quiet_wanted = 1  # how many such turns
         self._joined = 0  # reports of the group at the last look
+        self._quiet = 0  # turns since it last grew
         self._in_thread: asyncio.Task[None] | None = None
         self.works_done = 0  # use cases that were committed
         self.commits = 0
@@ -131,7 +139,7 @@ class Writer(Generic[R]):
         if self._limit is None:
             self._limit = self._loop.call_later(GROUP_S, self._drain)
         if self._next is None and len(self._reports) >= self._wanted:
-            self._joined = 0
+            self._joined = self._quiet = 0
             self._next = self._loop.call_soon(self._look)
 
     async def close(self) -> None:
@@ -156,10 +164,13 @@ class Writer(Generic[R]):
             self._next = self._loop.call_soon(self._drain)
 
     def _look(self) -> None:
-        """Commit the group, unless others have joined it in this turn of the loop: more may be on their way."""
+        """Commit the group, unless others have joined it in the loop's last turns: more may be on their way."""
         joined = len(self._reports)
-        if self._joined < joined < GROUP_MAX:
-            self._joined = joined
+        if joined > self._joined:
+            self._joined, self._quiet = joined, 0
+        else:
+            self._quiet += 1
+        if joined < GROUP_MAX and self._quiet < self._quiet_wanted:
             self._next = self._loop.call_soon(self._look)
         else:
             self._drain()
@@ -212,6 +223,7 @@ class Writer(Generic[R]):
     def _write_reports(self) -> None:
         batch, self._reports = self._reports[:GROUP_MAX], self._reports[GROUP_MAX:]
         self._wanted = len(batch) // 2
+        self._quiet_wanted = QUIET_TURNS if len(batch) >= CROWD else 1
         outcome = self._commit(batch)
         if isinstance(outcome, Tx | StoreUnavailable) or len(batch) == 1:
             self._settle(batch, outcome)

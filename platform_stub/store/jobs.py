@@ -24,35 +24,16 @@ from platform_stub.store.schema import (
     tasks,
 )
 
-FACTS = (
-    select(
-        jobs.c.tid,
-        jobs.c.task_id,
-        jobs.c.device_id,
-        jobs.c.kind,
-        jobs.c.state,
-        jobs.c.step,
-        jobs.c.held_ms,
-        tasks.c.account_id,
-        tasks.c.package_id,
-        tasks.c.target,
-        tasks.c.verification,
-        tasks.c.starts_ms,
-        tasks.c.expires_ms,
-        tasks.c.paused_ms,
-        tasks.c.start_version,
-        tasks.c.notification,
-        packages.c.size_bytes,
-        packages.c.md5,
-        packages.c.manufacturer,
-        packages.c.model,
-    )
-    .join(tasks, tasks.c.task_id == jobs.c.task_id)
-    .join(packages, packages.c.package_id == tasks.c.package_id)
+_JOB = (
+    jobs.c.tid,
+    jobs.c.task_id,
+    jobs.c.device_id,
+    jobs.c.kind,
+    jobs.c.state,
+    jobs.c.step,
+    jobs.c.held_ms,
 )
-"""A job with what its task and package say."""
-TASK_FACTS = select(
-    tasks.c.task_id,
+_OF_ITS_TASK = (
     tasks.c.account_id,
     tasks.c.package_id,
     tasks.c.target,
@@ -66,7 +47,18 @@ TASK_FACTS = select(
     packages.c.md5,
     packages.c.manufacturer,
     packages.c.model,
-).join(packages, packages.c.package_id == tasks.c.package_id)
+)
+FACTS = (
+    select(*_JOB, *_OF_ITS_TASK)
+    .join(tasks, tasks.c.task_id == jobs.c.task_id)
+    .join(packages, packages.c.package_id == tasks.c.package_id)
+)
+"""A job with what its task and package say."""
+TASK_FACTS = (
+    select(tasks.c.task_id, *_OF_ITS_TASK)
+    .select_from(tasks)
+    .join(packages, packages.c.package_id == tasks.c.package_id)
+)
 """What a task and its package say of each of its jobs; `service.casebook` takes the columns in this order."""
 _TASK_FACTS = Sweep(TASK_FACTS, tasks.c.task_id)
 _DEVICES = Sweep(
@@ -86,18 +78,7 @@ _DEVICES = Sweep(
     devices.c.device_id,
 )
 _CARDS = Sweep(select(devices.c.device_id, devices.c.iccid, devices.c.imsi), devices.c.device_id)
-_BY_TIDS = Sweep(
-    select(
-        jobs.c.tid,
-        jobs.c.task_id,
-        jobs.c.device_id,
-        jobs.c.kind,
-        jobs.c.state,
-        jobs.c.step,
-        jobs.c.held_ms,
-    ),
-    jobs.c.tid,
-)
+_BY_TIDS = Sweep(select(*_JOB), jobs.c.tid)
 _OPEN_OF_DEVICES = Sweep(FACTS.where(is_open).order_by(jobs.c.tid), jobs.c.device_id)
 _OF_TASK = Page(
     FACTS.where(

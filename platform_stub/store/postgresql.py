@@ -62,7 +62,7 @@ class PostgresqlStore(Store):
         self._count()
         try:
             if _revive(self._writing):
-                self._count()  # others may have had the schema meanwhile
+                self._count()  # what was under way when it was lost may be there
             with self._writing.begin():
                 yield self._writing
         except DBAPIError as exc:
@@ -191,6 +191,7 @@ def open_postgresql(url: DatabaseUrl, *, drops: bool = False) -> PostgresqlStore
     try:
         with store.write() as conn:
             _check_or_create(conn, link)
+            link.begin_tenure(conn)
     except (StoreUnavailable, DBAPIError) as exc:
         store.close()
         why = one_line(exc.__cause__.orig if isinstance(exc.__cause__, DBAPIError) else exc)

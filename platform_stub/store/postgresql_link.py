@@ -1,6 +1,6 @@
 """Connections to PostgreSQL: how each is set, which of them holds the lock, and what the driver's errors come to.
 
-Names of schemas are taken as they are. Nothing here knows tables.
+Names of schemas are taken as they are. Of the tables only `schema_info` is known here: who has them marks it.
 """
 
 import os
@@ -11,13 +11,14 @@ from typing import Any, Final
 
 import psycopg
 from psycopg import sql
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.pool import Pool
 
 from platform_stub.database_url import DatabaseUrl
 from platform_stub.protocol.errors import UsageFault
 from platform_stub.store.errors import StoreRefused, StoreUnavailable
+from platform_stub.store.schema import PRODUCT
 
 CONNECT_S: Final = 5
 LOST_AFTER_MS: Final = 15_000
@@ -50,6 +51,7 @@ class Link:
     url: DatabaseUrl
     schema: str
     _backend: tuple[int, Any] | None = None  # of the lock: the server's process and when it began
+    _tenure: str | None = None  # the transaction by which this process took the schema
 
     def __str__(self) -> str:
         return f"{self.url}, schema {self.schema}"
@@ -111,10 +113,27 @@ class Link:
             conn.execute("SELECT pg_terminate_backend(%s, %s)", (holder[0], LOCK_WAIT_MS))
             if not _try_lock(conn, key):
                 raise self._in_use(_holder(conn, row[0]))
+        self._check_tenure(conn)
         own = conn.execute(
             "SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()"
         ).fetchone()
         self._backend = None if own is None else (own[0], own[1])
+
+    def begin_tenure(self, conn: Connection) -> None:
+        """Mark the tables as this process's, once they are there and its own: who has them next marks them anew."""
+        self._tenure = conn.exec_driver_sql(
+            "UPDATE schema_info SET version = version WHERE product = %s RETURNING xmin::text", (PRODUCT,)
+        ).scalar_one()
+
+    def _check_tenure(self, conn: psycopg.Connection[Any]) -> None:
+        """Refuse what another had meanwhile: nothing that is remembered of it holds any longer."""
+        if self._tenure is None:
+            return
+        row = conn.execute("SELECT xmin::text FROM schema_info WHERE product = %s", (PRODUCT,)).fetchone()
+        if row is None or row[0] != self._tenure:
+            raise StoreUnavailable(
+                f"{self}: another ota-sim had it while the connection was lost; restart, to read what it left"
+            )
 
     def _in_use(self, holder: tuple[int, Any, str] | None) -> StoreRefused | StoreUnavailable:
         by = (

@@ -270,7 +270,7 @@ async def test_stop_is_prompt_and_quiet(
 async def test_without_amqtt_the_broker_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "platform_stub.broker.amqtt_adapter", raising=False)
     monkeypatch.setitem(sys.modules, "amqtt.adapters", None)
-    with pytest.raises(UsageFault, match=r'pip install "ota-sim\[amqtt\]"'):
+    with pytest.raises(UsageFault, match=r"pip install 'ota-sim\[amqtt\]'"):
         await AmqttBroker(RecordingPlatform(), "127.0.0.1", 0).start()
 
 

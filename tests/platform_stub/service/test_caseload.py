@@ -38,7 +38,8 @@ def test_what_a_batch_moves_is_in_the_book_after_its_commit_and_not_before(desk)
         cases.load([1], [device])
         cases.account(account)
         cases.find(1, device).state = JobState.UPGRADING
-        assert book.find(1, device)[0].state is JobState.PENDING  # a copy of the batch's own
+        (kept,) = book.devices(conn, [device])[device].jobs
+        assert kept.state is JobState.PENDING  # the batch moves a copy of its own
     assert book.find(1, device) is None  # written, and not put down: nobody may rely on it
     cases.close([1], {}, {device: "2.0"})
     job, row = book.find(1, device)

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from platform_stub.service import writer as writing
-from platform_stub.service.writer import GROUP_MAX, GROUP_S, Writer
+from platform_stub.service.writer import CROWD, GROUP_MAX, GROUP_S, QUIET_TURNS, Writer
 from platform_stub.store.engine import open_store
 
 
@@ -71,6 +71,21 @@ async def test_half_of_the_last_group_is_waited_for(desk, patience):
     assert not early.done()
     assert all(await asyncio.gather(early, desk.report("b")))
     assert desk.groups[1:] == [["a", "b"]]
+
+
+async def test_in_a_crowd_a_turn_that_brings_nobody_closes_no_group(desk, patience):
+    await desk.together(*range(CROWD))
+    wanted = [desk.report(at) for at in range(CROWD // 2)]
+    for _ in range(QUIET_TURNS):
+        await asyncio.sleep(0)
+    assert all(await asyncio.gather(*wanted, desk.report("late")))
+    assert desk.groups[1:] == [[*range(CROWD // 2), "late"]]
+
+
+async def test_in_a_crowd_some_turns_that_bring_nobody_close_a_group(desk, patience):
+    await desk.together(*range(CROWD))
+    await desk.together(*range(CROWD // 2))
+    assert desk.groups[1:] == [[*range(CROWD // 2)]]
 
 
 async def test_who_comes_alone_after_a_crowd_waits_once_and_not_for_long(desk):

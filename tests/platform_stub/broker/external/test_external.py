@@ -244,5 +244,5 @@ async def test_something_that_speaks_no_mqtt_is_said() -> None:
 async def test_without_paho_the_broker_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "platform_stub.broker.external_link", raising=False)
     monkeypatch.setitem(sys.modules, "paho.mqtt.client", None)
-    with pytest.raises(UsageFault, match=r'pip install "ota-sim\[external\]"'):
+    with pytest.raises(UsageFault, match=r"pip install 'ota-sim\[external\]'"):
         await ExternalBroker(OpenPlatform(), parse_broker_url("mqtt://127.0.0.1:1")).start()
