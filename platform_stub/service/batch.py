@@ -192,7 +192,7 @@ class Batch:
                 self._reach_target(job)
         self._answer(origin, topics.VERSION_REPLY, report.message_id)
         if isinstance(origin, Session):
-            self._tx.then(setattr, origin, "present", True)
+            self._tx.then(self._sessions.reported, origin)
             self._arriving.add(origin)
             self._tell[origin] = True
             if self._idle is not None:

@@ -34,6 +34,7 @@ class Session:
     account_id: int = 0
     told_by_inform: bool = False  # has a granted subscription that takes in /ota/inform
     present: bool = False  # has published /ota/version on this connection
+    telling: int = 0  # the last one that had begun when it published that, see `Sessions.reported`
 
 
 class AccessLog(Protocol):

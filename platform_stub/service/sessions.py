@@ -53,6 +53,7 @@ class Sessions:
         self._message_ids = count(1)
         self._late = 0
         self._late_max = late_max
+        self.tellings = 0  # begun so far, see `telling`
         self.informs_sent = 0
         self.informs_delivered = 0
 
@@ -68,6 +69,10 @@ class Sessions:
         """Forget a session, unless a later one has its place."""
         if self._by_device.get(session.device_id) is session:
             del self._by_device[session.device_id]
+
+    def reported(self, session: Session) -> None:
+        """A device is present, and told by its version report of all that was to be told by now."""
+        session.present, session.telling = True, self.tellings
 
     def __len__(self) -> int:
         return len(self._by_device)

@@ -1,8 +1,8 @@
 """Telling connected devices of jobs that wait for them, a page at a time, while other work goes on.
 
 A task is told when it is new, when it starts, and when it goes on after a pause; an account's when arrears hold
-nothing back any more (P10). A device that comes later is told when it subscribes or reports (`batch`). A task that
-is announced by webhook is not told here.
+nothing back any more (P10). A device that comes later is told when it subscribes or reports (`batch`): one that does
+so while a telling goes on is not told of the same job twice. A task that is announced by webhook is not told here.
 """
 
 import asyncio
@@ -19,8 +19,8 @@ from platform_stub.store.schema import AnyRow
 PAGE: Final = 500
 DEVICES_PER_SESSION: Final = 4
 """With more devices a session than this, the sessions are gone through instead of the task's jobs."""
-TOLD_STATES: Final = (JobState.PENDING, JobState.DOWNLOADING)
-"""A download that a pause stopped is told again when the task goes on."""
+TOLD_STATES: Final = (JobState.DOWNLOADING, JobState.PENDING)
+"""A download that a pause stopped is told again when the task goes on. They come first: who is told begins one."""
 
 
 class Telling:
@@ -34,12 +34,12 @@ class Telling:
     def tell_task(self, task_id: int) -> None:
         """Tell the connected devices of a task."""
         if len(self._sessions):
-            self._spawn(self._tell_task(task_id), f"tell task {task_id}")
+            self._spawn(self._tell_task(task_id, self._begin()), f"tell task {task_id}")
 
     def tell_account(self, account_id: int) -> None:
         """Tell an account's connected devices of their jobs."""
         if len(self._sessions):
-            work = self._tell_sessions(lambda row: bool(row.account_id == account_id))
+            work = self._tell_sessions(lambda row: bool(row.account_id == account_id), self._begin())
             self._spawn(work, f"tell account {account_id}")
 
     async def finish(self) -> None:
@@ -53,42 +53,49 @@ class Telling:
             work.cancel()
         await self.finish()
 
+    def _begin(self) -> int:
+        """Number a telling: sessions whose version report comes from now on are told by that."""
+        self._sessions.tellings += 1
+        return self._sessions.tellings
+
     def _spawn(self, work: Coroutine[None, None, None], name: str) -> None:
         task = asyncio.get_running_loop().create_task(work, name=name)
         self._works.add(task)
         task.add_done_callback(self._works.discard)
 
-    async def _tell_task(self, task_id: int) -> None:
+    async def _tell_task(self, task_id: int, telling: int) -> None:
         task = self._ground.read(lambda conn: tasks.load(conn, task_id))
         assert task is not None
         if task.device_count > DEVICES_PER_SESSION * len(self._sessions):
-            await self._tell_sessions(lambda row: bool(row.task_id == task_id))
+            await self._tell_sessions(lambda row: bool(row.task_id == task_id), telling)
             return
         for state in TOLD_STATES:
-            await self._tell_jobs(task_id, state)
+            await self._tell_jobs(task_id, state, telling)
 
-    async def _tell_jobs(self, task_id: int, state: JobState) -> None:
+    async def _tell_jobs(self, task_id: int, state: JobState, telling: int) -> None:
         after = 0
         while page := self._ground.read(lambda conn: jobs.load_of_task(conn, task_id, state, after, PAGE)):  # noqa: B023 - read at once
-            self._inform(page)
+            self._inform(page, telling)
             after = page[-1].tid
             await asyncio.sleep(0)
 
-    async def _tell_sessions(self, wanted: Callable[[AnyRow], bool]) -> None:
+    async def _tell_sessions(self, wanted: Callable[[AnyRow], bool], telling: int) -> None:
         listening = [session.device_id for session in self._sessions.listening()]
         for at in range(0, len(listening), PAGE):
             ids = listening[at : at + PAGE]
             rows = self._ground.read(lambda conn: jobs.load_open_of_devices(conn, ids))  # noqa: B023 - read at once
-            self._inform([row for row in rows if row.state in TOLD_STATES and wanted(row)])
+            self._inform([row for row in rows if row.state in TOLD_STATES and wanted(row)], telling)
             await asyncio.sleep(0)
 
-    def _inform(self, rows: Sequence[AnyRow]) -> None:
+    def _inform(self, rows: Sequence[AnyRow], telling: int) -> None:
         held: dict[int, bool] = {}  # by account
         told: dict[tuple[int, int], bool] = {}  # by task and state: the same for all its jobs
         for row in rows:
             session = self._sessions.get(row.device_id)
             if session is None or row.notification == "webhook":
                 continue
+            if session.telling >= telling and row.state == JobState.PENDING:
+                continue  # its version report had it told
             key = row.task_id, row.state
             is_told = told.get(key)
             if is_told is None:

@@ -1,5 +1,8 @@
 """Which connected devices are told of which jobs, and when."""
 
+import asyncio
+import json
+
 import pytest
 
 from platform_stub.protocol import operator as api
@@ -7,11 +10,17 @@ from platform_stub.protocol import topics
 from platform_stub.rules import events as ev
 from platform_stub.service import catalogue, tasks, telling
 from platform_stub.store import webhooks
-from tests.platform_stub.service.field import Field, ready
+from tests.platform_stub.service.field import Field, Radio, ready
 
 
 def informed(field):
     return [name for name, suffix, _ in field.radio.take() if suffix == topics.INFORM]
+
+
+def filled(field):
+    """Name the devices that were told of a job, not only to say where they are."""
+    sent = field.radio.take()
+    return [name for name, suffix, said in sent if suffix == topics.INFORM and "tid" in said["params"]]
 
 
 async def told(field):
@@ -107,3 +116,51 @@ async def test_without_sessions_nothing_is_looked_up(field):
     await field.task()
     assert await told(field) == []
     assert field.platform.sessions.informs_sent == 0
+
+
+class Prompt(Radio):
+    """Devices that begin a download as soon as they are told of it, while others are still told."""
+
+    def __init__(self, field):
+        super().__init__()
+        self.field, self.begun = field, []
+
+    def publish(self, session, suffix, payload, qos, delivered=None):
+        super().publish(session, suffix, payload, qos, delivered)
+        if suffix == topics.INFORM:
+            work = self.field.job_state(json.loads(payload)["params"]["tid"], at=int(session.name[1:]))
+            self.begun.append(asyncio.ensure_future(work))
+
+
+@pytest.mark.parametrize("per_session", [0, 4])
+async def test_who_begins_at_once_is_not_told_again(field, monkeypatch, per_session):
+    monkeypatch.setattr(telling, "DEVICES_PER_SESSION", per_session)
+    monkeypatch.setattr(telling, "PAGE", 1)
+    requests = [api.RegisterDevice(name=f"m{at}", f_version="1.0") for at in range(40)]
+    field.devices = (await field.write(catalogue.register, field.product.product_id, requests)).devices
+    for at in range(40):
+        await ready(field, at)
+    field.radio = Prompt(field)
+    field.platform.sessions.attach(field.radio)
+    task = await field.task(range(40))
+    await field.platform.telling.finish()
+    await asyncio.gather(*field.radio.begun)
+    assert field.state(task) == {"downloading": 40}
+    assert sorted(filled(field)) == sorted(f"m{at}" for at in range(40))
+
+
+@pytest.mark.parametrize("per_session", [0, 4])
+async def test_who_comes_while_others_are_told_is_told_once(field, monkeypatch, per_session):
+    monkeypatch.setattr(telling, "DEVICES_PER_SESSION", per_session)
+    monkeypatch.setattr(telling, "PAGE", 1)
+    requests = [api.RegisterDevice(name=f"m{at}", f_version="1.0") for at in range(40)]
+    field.devices = (await field.write(catalogue.register, field.product.product_id, requests)).devices
+    sessions = [await ready(field, at) for at in range(39)]
+    sessions.append(field.connect(39))
+    field.platform.uplink.subscribed(sessions[39], True)
+    informed(field)
+    await field.task(range(40))
+    for session in sessions[38:]:  # the last but one says it again
+        await field.send(session, topics.VERSION, {"id": "v", "params": {"f_version": "1.0"}})
+    await field.platform.telling.finish()
+    assert sorted(filled(field)) == sorted(f"m{at}" for at in range(40))
