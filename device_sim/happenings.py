@@ -158,6 +158,12 @@ class Happenings(ABC):
         (agent,) = self._find([device_id])
         return agent.device.rest_due_ms != NEVER or not agent.device.is_busy
 
+    def is_up_to_date(self, device_id: int) -> bool:
+        """Say whether nothing of a device is due by now, and it waits for no answer. UsageFault: an unknown one."""
+        (agent,) = self._find([device_id])
+        device = agent.device
+        return device.due_ms > self.alarm.now_ms() and not device.is_unanswered
+
     def rest_ms(self) -> int | None:
         """Say after how much running time the next of them goes on; None when nobody rests."""
         if not self._census.resting:

@@ -66,6 +66,11 @@ class HttpState(Talker):
         self.unasked = 0  # kinds to ask for before the next pause
 
     @property
+    def is_unanswered(self) -> bool:
+        """Whether a call is under way."""
+        return self.is_calling
+
+    @property
     def is_calling(self) -> bool:
         """Whether the answer to a call is awaited."""
         return self.asked is not Asked.NOTHING and self.link >= Link.REPORTING

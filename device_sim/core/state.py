@@ -234,6 +234,11 @@ class State:
         )
 
     @property
+    def is_unanswered(self) -> bool:
+        """Whether it waits for the answer to a report."""
+        return not (self.version_report is self.status_report is self.card_report is None)
+
+    @property
     def due_ms(self) -> int:
         """When it wants a `Tick`; NEVER for not at all."""
         due_ms = self.link_due_ms

@@ -32,10 +32,11 @@ class Standing(Struct, frozen=True):
 
 
 class Still(Struct, frozen=True):
-    """Whether a device waits for its running time alone, and whether it does nothing else."""
+    """Whether a device waits for its running time alone, does nothing else, or has nothing due or unanswered."""
 
     rests: bool
     is_still: bool
+    is_up_to_date: bool
 
 
 class Told(Struct, frozen=True):
@@ -213,7 +214,7 @@ def traffic(asked: Asked) -> list[Traffic]:
 def still(asked: Asked, device_ids: list[int]) -> list[Still]:
     """Say of each whether it rests, and whether it is still."""
     fleet = asked.fleet
-    return [Still(fleet.rests(each), fleet.is_still(each)) for each in device_ids]
+    return [Still(fleet.rests(each), fleet.is_still(each), fleet.is_up_to_date(each)) for each in device_ids]
 
 
 def stories(asked: Asked, device_ids: list[int]) -> list[Told]:

@@ -6,7 +6,6 @@ from typing import Any, Final, TypeVar
 from device_sim.core.profile import FLOWS
 from device_sim.errors import Behind
 from device_sim.fleet import NAMED_MAX
-from device_sim.shards.messages import Latencies
 from device_sim.snapshot import FleetSnapshot, FlowSnapshot, TraceEntry, add_up
 
 K = TypeVar("K", int, str)
@@ -37,12 +36,6 @@ def merge_behind(late: Iterable[Behind | None], devices: int) -> Behind | None:
 def merge_traces(traces: Iterable[Iterable[TraceEntry]], most: int) -> tuple[TraceEntry, ...]:
     """Tell what went wrong first, oldest first."""
     return tuple(sorted((entry for one in traces for entry in one), key=lambda entry: entry.at_ms)[:most])
-
-
-def merge_latencies(several: Iterable[Latencies]) -> Latencies:
-    """Add up what was measured."""
-    found = list(several)
-    return Latencies(*(add_up(getattr(each, name) for each in found) for name in Latencies.__struct_fields__))
 
 
 def _sum(name: str, snapshots: Iterable[object], empty: object) -> Any:

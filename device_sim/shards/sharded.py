@@ -331,6 +331,11 @@ class ShardedFleet:
         self._at(device_id)
         return bool(self.look("still", device_id).is_still)
 
+    def is_up_to_date(self, device_id: int) -> bool:
+        """Say whether nothing of a device is due by now, and it waits for no answer."""
+        self._at(device_id)
+        return bool(self.look("still", device_id).is_up_to_date)
+
     @property
     def busy(self) -> int:
         """How many devices have something to do, those that rest included."""

@@ -5,8 +5,11 @@ An accept queue is short (100 at many servers) and a SYN that finds it full cost
 """
 
 import asyncio
+import contextlib
 import errno
 import os
+import socket
+import sys
 from collections import deque
 from typing import Final, Protocol
 
@@ -15,6 +18,8 @@ from platform_stub.protocol.errors import EnvironmentFault
 
 Address = tuple[str, int]
 
+_BIND_ADDRESS_NO_PORT: Final = 24
+"""Linux: connect chooses the port, which need be free only to this peer; among many that is found sooner."""
 _OUT_OF_DESCRIPTORS: Final = frozenset({errno.EMFILE, errno.ENFILE})
 
 
@@ -90,10 +95,7 @@ class Dialler:
         source = caller.source or (self.sources[self._dialled % len(self.sources)] if self.sources else "")
         host, port = self._address
         try:
-            stream = caller.make_stream()
-            await asyncio.get_running_loop().create_connection(
-                lambda: stream, host, port, local_addr=(source, 0) if source else None
-            )
+            await self._open(caller.make_stream(), source)
         except OSError as exc:
             if exc.errno in _OUT_OF_DESCRIPTORS:
                 caller.crashed(EnvironmentFault(f"no descriptor left for a connection to {host}:{port}"))
@@ -107,3 +109,22 @@ class Dialler:
         finally:
             if self._in_flight.get(caller) is asyncio.current_task():  # not a later dial of the same caller
                 self._in_flight[caller] = None
+
+    async def _open(self, stream: Stream, source: str) -> None:
+        """Make the connection."""
+        loop, (host, port) = asyncio.get_running_loop(), self._address
+        if not source:
+            await loop.create_connection(lambda: stream, host, port)
+            return
+        sock = socket.socket(socket.AF_INET6 if ":" in source else socket.AF_INET)
+        try:
+            sock.setblocking(False)
+            if sys.platform == "linux":
+                with contextlib.suppress(OSError):  # before Linux 4.2: bind chooses
+                    sock.setsockopt(socket.IPPROTO_IP, _BIND_ADDRESS_NO_PORT, 1)
+            sock.bind((source, 0))
+            await loop.sock_connect(sock, self._address)
+            await loop.create_connection(lambda: stream, sock=sock)
+        except BaseException:
+            sock.close()
+            raise

@@ -1,7 +1,7 @@
 """The device program: started by a command in a process group of its own, and ended as a group.
 
 What it is told stands in its environment (`OTA_...`) and in `{placeholders}` of the command. What it writes goes to
-a file. No shell is between. Times are seconds.
+a file. No shell is between. Should this process be killed, a guard beside each program ends it. Times are seconds.
 """
 
 import asyncio
@@ -38,6 +38,8 @@ NAMES: Final = (
 )
 """What a program is told, in its environment and as placeholders."""
 
+_GUARD: Final = ("sh", "-c", 'read -r _; kill -KILL "-$1"', "sh")
+"""Ends a process group when its own input ends: whoever holds the other end has died."""
 _PLACEHOLDER: Final = re.compile(r"\{([A-Za-z_]+)\}")
 
 
@@ -80,6 +82,7 @@ class Program:
         self._told = told
         self.output = output
         self._process: asyncio.subprocess.Process | None = None
+        self._guard: asyncio.subprocess.Process | None = None
 
     @property
     def ended(self) -> str:
@@ -107,6 +110,15 @@ class Program:
                 ) from exc
             except (OSError, ValueError) as exc:
                 raise EnvironmentFault(f"--entrypoint: {self._words[0]} can't be started: {exc}") from exc
+        with contextlib.suppress(OSError):  # no shell, no guard
+            self._guard = await asyncio.create_subprocess_exec(
+                *_GUARD,
+                str(self._process.pid),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.DEVNULL,
+                start_new_session=True,
+            )
 
     async def stop(self) -> None:
         """End it and all it has started: asked first, then killed."""
@@ -122,9 +134,18 @@ class Program:
     async def kill(self) -> None:
         """Kill it and all it has started, as a loss of power does."""
         if self._process is not None:
+            await self._dismiss_guard()
             self._signal(signal.SIGKILL)
             await self._process.wait()
             self._process = None
+
+    async def _dismiss_guard(self) -> None:
+        """End the guard first: the group's number may be another's once the group is gone."""
+        if self._guard is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self._guard.kill()
+            await self._guard.wait()
+            self._guard = None
 
     def tail(self, lines: int = 12) -> list[str]:
         """Give the last lines it wrote."""

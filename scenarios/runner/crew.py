@@ -50,7 +50,8 @@ BACKOFF_MAX_MS: Final = 4_000
 
 PRESENT: Final = "present"
 LOOK_S: Final = 0.02
-SETTLE_S: Final = 0.2
+SETTLE_S: Final = 2.0
+"""How long a device is waited for, at most, that is never without something due or unanswered."""
 NAMED_MAX: Final = 5
 _KEEP_OUT: Final = frozenset({"clock_skew", "expired_token", "silent"})
 """Faults that may keep a device from coming in at all."""
@@ -166,22 +167,27 @@ class Crew:
             is_over = time.monotonic() >= deadline
             if is_over or all(map(self.is_barred, missing)):
                 if all(map(self._is_kept_out, missing)):
-                    await self._settle(wanted)
+                    await self._settle(set(wanted).difference(missing))
                     return missing
                 raise FleetError(self.absence(missing))
             await self.probe()
             await asyncio.sleep(LOOK_S)
         return []
 
-    async def _settle(self, device_ids: Sequence[int]) -> None:
-        """Give devices of other processes a moment for what they do in the same turn in ours: to go on where they were.
+    async def _settle(self, device_ids: Iterable[int]) -> None:
+        """Wait until devices of other processes have done what they do at once in ours: gone on where they were.
 
-        What they then report is their own affair: nobody waits for who has more to do.
+        Each says so once: that nothing is due, and nothing unanswered. Whom nobody answers is not waited for long, nor
+        is it waited for what comes after: that is their own affair.
         """
-        if not isinstance(self._fleet, ShardedFleet):
+        fleet = self._fleet
+        if not isinstance(fleet, ShardedFleet):
             return
-        deadline = time.monotonic() + SETTLE_S
-        while not all(map(self.is_still, device_ids)) and time.monotonic() < deadline:  # noqa: ASYNC110 - in another process
+        deadline, behind = time.monotonic() + SETTLE_S, list(device_ids)
+        while time.monotonic() < deadline:
+            behind = [each for each in behind if not fleet.is_up_to_date(each)]
+            if not behind:
+                return
             await asyncio.sleep(LOOK_S)
 
     def absence(self, device_ids: Sequence[int]) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -127,3 +128,43 @@ def test_the_tail_is_the_last_lines_whatever_they_are(tmp_path):
     assert running.tail(2) == ["19998", "19999"]
     running.output.write_bytes(b"a\tb \x1b[31mred\x07\n")
     assert running.tail() == ["a       b \N{REPLACEMENT CHARACTER}[31mred\N{REPLACEMENT CHARACTER}"]
+
+
+OWNER = """
+import asyncio, sys
+from pathlib import Path
+from scenarios.conform.program import Program
+
+async def own():
+    code = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
+    running = Program((sys.executable, "-c", code), {}, Path(sys.argv[1]))
+    await running.start()
+    while not running.tail():
+        await asyncio.sleep(0.01)
+    print(running.tail()[0], flush=True)
+    await asyncio.sleep(600)
+
+asyncio.run(own())
+"""
+
+
+async def test_it_does_not_outlive_an_owner_that_is_killed(tmp_path):
+    root = Path(__file__).parents[3]
+    owner = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        OWNER,
+        str(tmp_path / "output.txt"),
+        stdout=subprocess.PIPE,
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root)},
+    )
+    watched = os.pidfd_open(int(await owner.stdout.readline()))
+    owner.kill()
+    await owner.wait()
+    gone = asyncio.Event()
+    asyncio.get_running_loop().add_reader(watched, gone.set)
+    async with asyncio.timeout(60):
+        await gone.wait()
+    asyncio.get_running_loop().remove_reader(watched)
+    os.close(watched)
