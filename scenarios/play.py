@@ -574,7 +574,7 @@ class Play(_Value, frozen=True, kw_only=True):
     teardown: tuple[PlayStep, ...] = ()  # done at the end, whatever happened before
     never: tuple[Never, ...] = ()  # looked at after each step, and while one waits
     on_error: Literal["stop", "continue"] = "stop"  # when the platform's adapter fails in a step
-    processes: int = 1  # over which its devices are spread; 0: as many as they take on the machine that plays it
+    processes: int = 1  # that its devices are spread over; 0: as many as the machine that plays it needs
     variables: dict[str, str] = {}  # the values that were in force, as they are written
     given: tuple[str, ...] = ()  # the variables whose value was given to it, and is not the file's own
     is_session: bool = False  # a program's, which `file` names, and not read from that file

@@ -5,6 +5,7 @@ What is in them is made elsewhere: in `scenarios.report` of a run, in `scenarios
 
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from platform_stub.protocol.errors import EnvironmentFault
@@ -14,14 +15,25 @@ class ReportFault(EnvironmentFault):
     """A report can't be written; what it is about is not touched by that."""
 
 
-def prepare_folder(folder: Path) -> None:
-    """Make a folder before work that would be lost without it. ReportFault: it can't be made, or written to."""
+def prepare_folder(folder: Path, names: Iterable[str] = ()) -> None:
+    """Make a folder before work that would be lost without it; an earlier run's reports of these names go.
+
+    ReportFault: it can't be made, or written to.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as exc:
         raise ReportFault(f"{folder} can't be written to: {exc.strerror or exc}") from exc
+    try:
+        for path in map(folder.joinpath, names):
+            if not path.is_dir():
+                path.unlink(missing_ok=True)
+    except OSError as exc:
+        raise ReportFault(
+            f"reports of an earlier run in {folder} can't be removed: {exc.strerror or exc}"
+        ) from exc
 
 
 def write_whole(path: Path, content: bytes) -> Path:

@@ -4,7 +4,6 @@ Exit codes: 0 all held, 1 an expectation failed, 2 usage or scenario error, 3 th
 """
 
 import contextlib
-import importlib
 import io
 import os
 import re
@@ -15,6 +14,7 @@ from typing import Any, Final, NoReturn
 import click
 
 from platform_stub.protocol.errors import OtaSimError
+from scenarios.cli.lazy import LazyGroup
 
 INTERRUPTED: Final = 130
 TRACEBACKS: Final = "OTA_SIM_TRACEBACK"
@@ -39,23 +39,8 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
 }
 
 
-class _Group(click.Group):
-    """Knows its commands by name, and imports one when it is asked for."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's interface
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        known = COMMANDS.get(cmd_name)
-        if known is None:
-            return None
-        command = getattr(importlib.import_module(known[0]), cmd_name)
-        assert isinstance(command, click.Command)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, help_text) for name, (_, help_text) in COMMANDS.items()])
+class _Main(LazyGroup):
+    """Ends with an exit code, and no traceback."""
 
     def main(self, *args: Any, **extra: Any) -> NoReturn:
         """Run, and turn what stands in the way into a message and an exit code."""
@@ -111,7 +96,11 @@ def _leave(message: str, code: int) -> NoReturn:
     sys.exit(code)
 
 
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=_Main,
+    known=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(package_name="ota-sim", prog_name="ota-sim")
 def main() -> None:
     """Simulate devices and platform of OneNET's remote OTA service, and hold both to the charging rules."""

@@ -64,7 +64,9 @@ def _plan_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--open", "keeps_open", is_flag=True, help=OPEN_HELP)
 @threshold_options()
 @click.option(
-    "--url", help="A stub that runs elsewhere, such as http://127.0.0.1:8080, instead of one of its own."
+    "--url",
+    metavar="URL",
+    help="A stub that runs elsewhere, such as http://127.0.0.1:8080, instead of one of its own.",
 )
 @click.option(
     "--target",
@@ -84,7 +86,7 @@ def _plan_options(function: Callable[..., Any]) -> Callable[..., Any]:
 )
 @web_option
 @report_dir_option
-@click.argument("words", nargs=-1, metavar="[-- LOCUST WORDS]...")
+@click.argument("words", nargs=-1, metavar="[-- LOCUST OPTION]...")
 def create_task(
     *,
     creators: int,

@@ -344,5 +344,5 @@ def _report(result: "LoadResult", folder: Path | None) -> int:
     for line in text_lines(result):
         click.echo(line)
     for path in written:
-        click.echo(f"  {path}")
+        click.echo(f"written: {path}")
     return code

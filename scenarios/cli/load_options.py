@@ -15,6 +15,15 @@ from scenarios.load.thresholds import Threshold
 F = TypeVar("F", bound=Callable[..., Any])
 
 STATISTICS: Final = ("p50", "p90", "p95", "p99", "p99.9", "mean", "max")
+_WHAT_TOOK: Final = {
+    "p50": "Half took no longer",
+    "p90": "90 % took no longer",
+    "p95": "95 % took no longer",
+    "p99": "99 % took no longer",
+    "p99.9": "99.9 % took no longer",
+    "mean": "No longer on average",
+    "max": "None took longer",
+}
 NO_ERRORS: Final = "--max-errors 0"
 """What holds when nothing is said of errors: a load in which something failed has failed."""
 
@@ -27,7 +36,7 @@ def threshold_options(*abouts: str) -> Callable[[F], F]:
             for statistic in reversed(STATISTICS if not about else ("p50", "p95", "p99", "max")):
                 name = f"max-{about}-{statistic}" if about else f"max-{statistic}"
                 whom = f"Of {about}. " if about else ""
-                help_text = f"{whom}At most so long, such as 300ms; exit code 1 when it took longer."
+                help_text = f"{whom}{_WHAT_TOOK[statistic]}, such as 300ms; else exit code 1."
                 function = click.option(f"--{name}", _field(name), metavar="SPAN", help=help_text)(function)
         function = click.option(
             "--min-rate", metavar="RATE", help="At least so many a second, such as 40/s; else exit code 1."

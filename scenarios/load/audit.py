@@ -16,6 +16,7 @@ from platform_stub.protocol.errors import OtaSimError
 from scenarios.auditor import AuditReport, audit_database
 from scenarios.auditor.findings import CHECKED, Finding, Findings
 from scenarios.auditor.replay import Replay
+from scenarios.auditor.snapshot import find_database, open_snapshot
 from scenarios.load.result import Audit, AuditFinding
 from scenarios.operator import HttpOperator, OperatorFault
 from scenarios.show.wording import counted
@@ -43,6 +44,31 @@ async def audit_place(place: Path | DatabaseUrl, *, is_running: bool) -> Audit:
     except OtaSimError as exc:
         return not_audited(str(exc))
     return _of_report(report)
+
+
+async def audit_elsewhere(
+    place: Path | DatabaseUrl, operator: HttpOperator, account_ids: Sequence[int]
+) -> tuple[Audit, str]:
+    """Audit the database of a platform that others started, and say what is wrong with it when it is not its own."""
+    try:
+        entries = await operator.journal(account_ids[0], 0)
+        is_its_own = not entries or await asyncio.to_thread(_has, place, account_ids[0], entries[-1])
+    except OtaSimError as exc:
+        return not_audited(str(exc)), ""
+    if not is_its_own:
+        why = (
+            f"{place} is not what the platform at --url keeps: journal line {entries[-1].seq:,} is not in it"
+        )
+        return not_audited("the database is another platform's"), why
+    return await audit_place(place, is_running=True), ""
+
+
+def _has(place: Path | DatabaseUrl, account_id: int, entry: api.JournalEntry) -> bool:
+    query = "SELECT count(*) FROM journal WHERE seq = ? AND account_id = ? AND at_ms = ?"
+    file = find_database(place) if isinstance(place, Path) else place
+    with open_snapshot(file) as database:
+        row = database.execute(query, (entry.seq, account_id, entry.at_ms)).fetchone()
+    return bool(row[0])
 
 
 def _of_report(report: AuditReport) -> Audit:

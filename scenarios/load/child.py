@@ -20,6 +20,7 @@ LINE_BYTES_MAX: Final = 2**26
 WORDS_KEPT: Final = 16_384
 LAST_S: Final = 1.0
 """From its last word to its end."""
+LOOK_S: Final = 0.1
 WORDS_MAX: Final = 300
 ROOT: Final = Path(__file__).resolve().parents[2]
 _COLOURS: Final = re.compile("\x1b\\[[0-9;]*m")
@@ -34,6 +35,7 @@ class Child:
     """One process. `name` is what it is called in messages, such as `the stub`.
 
     Lines on its standard output go to `on_line`, or those on the pipe whose descriptor it finds in `pipe_variable`.
+    Variables of the environment that begin with one of `unheard` are kept from it.
     """
 
     def __init__(
@@ -44,9 +46,11 @@ class Child:
         *,
         environment: Mapping[str, str] | None = None,
         pipe_variable: str | None = None,
+        unheard: tuple[str, ...] = (),
     ) -> None:
         self.name = name
         self._command, self._on_line = list(command), on_line
+        self._unheard = unheard
         self._environment = dict(environment or {})
         self._pipe_variable = pipe_variable
         self._process: asyncio.subprocess.Process | None = None
@@ -68,7 +72,8 @@ class Child:
     async def start(self) -> None:
         """Start it. LoadFault: the system can't."""
         piped = None if self._pipe_variable is None else os.pipe()
-        env = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": _python_path(), **self._environment}
+        inherited = {name: text for name, text in os.environ.items() if not name.startswith(self._unheard)}
+        env = {**inherited, "PYTHONUNBUFFERED": "1", "PYTHONPATH": _python_path(), **self._environment}
         if piped is not None:
             assert self._pipe_variable is not None
             env[self._pipe_variable] = str(piped[1])
@@ -112,11 +117,19 @@ class Child:
 
     async def ended(self) -> int:
         """Wait until it has ended and all that it said was heard; answers its exit code, or minus its signal."""
-        assert self._process is not None
-        code = await self._process.wait()
+        process = self._process
+        assert process is not None
+        # wait() is its pipes' end too, and what it started may hold them open
+        closed = asyncio.ensure_future(process.wait())
+        try:
+            while process.returncode is None:
+                await asyncio.wait({closed}, timeout=LOOK_S)
+        finally:
+            closed.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=LAST_S)
-        return code
+        self._kill_group()
+        return process.returncode
 
     async def stop(self, patience_s: float, *signals: signal.Signals) -> int:
         """Close its standard input and send the signals, each after `patience_s`; kill it when none helps."""
@@ -139,8 +152,13 @@ class Child:
     def kill_group(self) -> None:
         """Kill it, with what it started."""
         if self._process is not None and self._process.returncode is None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+            self._kill_group()
+
+    def _kill_group(self) -> None:
+        """Kill what is left of it, also when it is gone itself: what it started must not outlive it."""
+        assert self._process is not None
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
 
     def epitaph(self, code: int) -> str:
         """Say that it died, how, and its last words."""

@@ -29,15 +29,18 @@ _SHARES: Final = (
 class Curves(Plots):
     """Draws the curves of one page."""
 
-    def over_time(self, each: Measurement) -> Html:  # type: ignore[override] # other plots, drawn the same way
-        """Draw above how many ended a second, and below how long they took."""
+    def over_time(  # type: ignore[override] # other plots, drawn the same way
+        self, each: Measurement, seconds: float
+    ) -> Html:
+        """Draw above how many ended a second, and below how long they took, over a run of `seconds`."""
         points = thin(each.points, POINTS_MAX)
+        width = -(-len(each.points) // POINTS_MAX)
         with self._drawing():
             figure = self._figure(figsize=(9, 4.2))
             above, below = figure.subplots(2, 1, sharex=True, height_ratios=(2, 3))
-            _draw_rate(above, points)
-            _draw_times(below, points)
-            below.set_xlim(left=0)
+            _draw_rate(above, whole_seconds(points, seconds), width)
+            _draw_times(below, points, width, seconds)
+            below.set_xlim(0, seconds if len(points) > 1 else max(seconds, points[0].second + width))
             below.set_xlabel("seconds since the load began")
             figure.subplots_adjust(left=0.1, right=0.87, top=0.96, bottom=0.12, hspace=0.12)
             return self._svg(figure, f"Rate and durations over time, {each.name}")
@@ -54,13 +57,14 @@ class Curves(Plots):
                         spans, shares, where="post", color=_COLOURS[at % len(_COLOURS)], label=each.name
                     )
             axes.set_xscale("log")
+            axes.xaxis.set_major_locator(self._locator(subs=_ticks(*axes.get_xlim())))
             axes.minorticks_off()
             axes.xaxis.set_major_formatter(lambda us, _: show_us(us))
             axes.set_xlabel("within")
             axes.set_ylabel("%")
             axes.set_ylim(0, 100)
             axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
-            figure.subplots_adjust(left=0.1, right=0.82, top=0.96, bottom=0.18)
+            figure.subplots_adjust(left=0.1, right=0.79, top=0.96, bottom=0.18)
             return self._svg(figure, "Which share was done within which time")
 
 
@@ -90,24 +94,44 @@ def _joined(points: Sequence[Point]) -> Point:
     )
 
 
-def _draw_rate(axes: "Axes", points: Sequence[Point]) -> None:
-    seconds = [each.second for each in points]
-    axes.step(
-        seconds, [each.count for each in points], where="post", color=BY_NAME["downloading"], label="done"
-    )
+def whole_seconds(points: Sequence[Point], seconds: float) -> Sequence[Point]:
+    """Leave out a last second that the run ended in: what was done in a part of one is no rate."""
+    return points[:-1] if len(points) > 1 and points[-1].second + 1 > seconds else points
+
+
+def _ticks(low: float, high: float) -> tuple[float, ...]:
+    """Give what is named within a power of ten: more of it where there are few powers."""
+    return (1.0, 2.0, 5.0) if high < 1_000 * low else (1.0,)
+
+
+def _draw_rate(axes: "Axes", points: Sequence[Point], width: int) -> None:
+    def draw(counts: list[int], colour: str, name: str) -> None:
+        edges, heights = [], []
+        for at, (each, count) in enumerate(zip(points, counts, strict=True)):
+            edges.append(each.second)
+            heights.append(count)
+            follows = points[at + 1].second if at + 1 < len(points) else None
+            if follows is None or follows > each.second + width:  # nothing ended in between, or afterwards
+                edges.append(each.second + width)
+                heights.append(0 if follows is not None else count)
+        axes.step(edges, heights, where="post", color=colour, label=name)
+
+    draw([each.count for each in points], BY_NAME["downloading"], "done")
     if any(each.errors for each in points):
-        axes.step(
-            seconds, [each.errors for each in points], where="post", color=BY_NAME["failed"], label="failed"
-        )
+        draw([each.errors for each in points], BY_NAME["failed"], "failed")
     axes.set_ylabel("a second")
     axes.set_ylim(bottom=0)
     axes.yaxis.set_major_formatter(lambda count, _: f"{count:,.0f}")
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
 
-def _draw_times(axes: "Axes", points: Sequence[Point]) -> None:
+def _draw_times(axes: "Axes", points: Sequence[Point], width: int, end: float) -> None:
     for share, name, colour in _SHARES:
-        known = [(each.second, us / 1_000) for each in points if (us := getattr(each, name)) is not None]
+        known = [
+            (min(each.second + width / 2, max(end, each.second)), us / 1_000)
+            for each in points
+            if (us := getattr(each, name)) is not None
+        ]
         if known:
             seconds, times = zip(*known, strict=True)
             marker = "." if len(known) == 1 else None

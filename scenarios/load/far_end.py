@@ -9,6 +9,7 @@ It answers before anything else starts. What dies in the middle is told by `gone
 import asyncio
 import contextlib
 import os
+import socket
 import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -167,6 +168,8 @@ def address_of(url: str) -> tuple[str, int]:
         host, port = parts.hostname, parts.port
     except ValueError:
         host, port, parts = None, None, urlsplit("")
+    if "@" in url:
+        raise UsageFault("--url: the operator API knows no logins; leave USER:PASSWORD@ out")
     if parts.scheme != "http" or not host or parts.query or parts.fragment or parts.path.strip("/"):
         raise UsageFault(f"--url {url}: http://HOST:PORT is wanted, such as http://127.0.0.1:8080")
     return host, port or HTTP_PORT
@@ -186,5 +189,6 @@ async def check_answers(url: str) -> None:
 def _why(exc: BaseException) -> str:
     refused = getattr(exc.__cause__, "os_error", None)
     if isinstance(refused, OSError) and refused.strerror:
-        return f"nobody answers there ({os.strerror(refused.errno) if refused.errno else refused.strerror})"
+        is_named = isinstance(refused, socket.gaierror) or not refused.errno
+        return f"nobody answers there ({refused.strerror if is_named else os.strerror(refused.errno or 0)})"
     return str(exc) or f"no answer in {ANSWER_S:g} s"

@@ -21,6 +21,10 @@ _HEADS: Final = [
         for head in ("done", "failed", "a second", "mean", "p50", "p90", "p95", "p99", "p99.9", "max")
     ),
 ]
+_EXACTNESS: Final = {
+    "create-task": "Durations, exact to the microsecond",
+    "fleet": "Durations, rounded to three digits",
+}
 _KINDS: Final = {"passed": "passed", "failed": "failed", "broken": "failed", "stopped": "stopped"}
 
 
@@ -44,13 +48,13 @@ def _parts(result: LoadResult) -> Iterator[Html]:
     yield _verdict(result)
     yield from _judged(result)
     yield tag("h2", "How long it took", id="times")
-    yield table("Durations, exact to the microsecond", _HEADS, [_row(each) for each in result.measurements])
+    yield table(_EXACTNESS[result.kind], _HEADS, [_row(each) for each in result.measurements])
     curves = Curves()
     for each in result.measurements:
         if each.points:
             about = f": {each.about}" if each.about else ""
             yield tag("h3", f"{each.name}{about}")
-            yield curves.over_time(each)
+            yield curves.over_time(each, result.seconds)
     if any(each.histogram for each in result.measurements):
         yield tag("h3", "Which share was done within which time")
         yield curves.shares(result.measurements)

@@ -14,7 +14,7 @@ from scenarios.junit_xml import make_case, make_document, make_suite, xml_text
 from scenarios.load.page import make_html
 from scenarios.load.result import INTERRUPTED, LoadResult, Measurement
 from scenarios.load.thresholds import show_us
-from scenarios.report_files import ReportFault, prepare_folder, write_whole
+from scenarios.report_files import prepare_folder, write_whole
 from scenarios.show.wording import counted, seconds_text
 
 _HEADS: Final = ("", "done", "failed", "a second", "p50", "p95", "p99", "p99.9", "max")
@@ -153,14 +153,7 @@ REPORTS: Final[Mapping[str, Callable[[LoadResult], bytes]]] = {
 
 def make_room(folder: Path) -> None:
     """Make the folder before the load, without an earlier run's reports. ReportFault: it can't be written to."""
-    prepare_folder(folder)
-    try:
-        for path in map(folder.joinpath, REPORTS):
-            path.unlink(missing_ok=True)
-    except OSError as exc:
-        raise ReportFault(
-            f"reports of an earlier run in {folder} can't be removed: {exc.strerror or exc}"
-        ) from exc
+    prepare_folder(folder, REPORTS)
 
 
 def write_reports(result: LoadResult, folder: Path) -> list[Path]:

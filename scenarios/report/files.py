@@ -7,7 +7,7 @@ from typing import Final
 from scenarios.report.html import make_html
 from scenarios.report.json_report import make_json
 from scenarios.report.junit import make_junit
-from scenarios.report_files import ReportFault, prepare_folder, write_whole
+from scenarios.report_files import prepare_folder, write_whole
 from scenarios.results import RunResult
 
 REPORTS: Final[Mapping[str, Callable[[RunResult], bytes]]] = {
@@ -19,15 +19,7 @@ REPORTS: Final[Mapping[str, Callable[[RunResult], bytes]]] = {
 
 def make_room(folder: Path) -> None:
     """Make the folder of the reports before a run that would be lost without it; an earlier run's reports go."""
-    prepare_folder(folder)
-    try:
-        for path in map(folder.joinpath, REPORTS):
-            if not path.is_dir():
-                path.unlink(missing_ok=True)
-    except OSError as exc:
-        raise ReportFault(
-            f"reports of an earlier run in {folder} can't be removed: {exc.strerror or exc}"
-        ) from exc
+    prepare_folder(folder, REPORTS)
 
 
 def write_reports(run: RunResult, folder: Path) -> list[Path]:

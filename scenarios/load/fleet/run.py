@@ -33,6 +33,8 @@ LOOK_S: Final = 0.5
 MARK_LEAD_S: Final = 0.2
 """How long before the request of the task the shards are told its moment."""
 AFTERMATH_S: Final = 120.0
+SILENT_S: Final = 10.0
+"""How long it has at least, where nothing has moved already."""
 START_S: Final = 60.0
 """How long the fleet's processes have to start, whatever else may not take long."""
 
@@ -153,11 +155,12 @@ class FleetRun:
         course = self.course
         assert course.ground is not None
         assert course.task is not None
+        limit_s = max(self.options.stall_s, SILENT_S) if course.missing else AFTERMATH_S
         try:
-            async with asyncio.timeout(AFTERMATH_S):
+            async with asyncio.timeout(limit_s):
                 course.aftermath = await self._alive(see_aftermath(self.operator, course.ground, course.task))
         except TimeoutError:
-            course.trouble.append(f"the platform did not say in {AFTERMATH_S:g} s what came of the task")
+            course.trouble.append(f"the platform did not say in {limit_s:g} s what came of the task")
             return
         judge_aftermath(course)
 

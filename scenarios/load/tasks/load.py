@@ -16,7 +16,7 @@ import msgspec
 
 from platform_stub.protocol.errors import OtaSimError
 from scenarios.load import locust_process
-from scenarios.load.audit import audit_journals, audit_place, not_audited
+from scenarios.load.audit import audit_elsewhere, audit_journals, audit_place, not_audited
 from scenarios.load.child import Child, children_of
 from scenarios.load.far_end import FarEnd
 from scenarios.load.fleet.usage import End, Usage
@@ -44,6 +44,7 @@ END_S: Final = 20.0
 EXIT_S: Final = 30.0
 """For Locust to write its own reports."""
 LOOK_S: Final = 0.25
+AUDIT_S: Final = 10.0
 BOOKS_S: Final = 10.0
 BOOKS_CUT_S: Final = 3.0
 """For the accounts to be read after the load; whoever takes longer has stopped answering."""
@@ -171,7 +172,7 @@ class Load:
         if said.totals.answered > self._course.totals.answered:
             self._answered_at = time.monotonic()
         self._at_s, self._creators, self._course.totals = said.at_s, said.creators, said.totals
-        if said.at_s is not None:
+        if said.at_s is not None and not self._course.has_all:  # Locust lives on for a while, as for its CSV
             self._course.seconds = max(self._course.seconds, said.at_s)
         for sample in said.samples:
             self._course.tally.take(sample.name, sample.counts, sample.second, sample.errors)
@@ -260,6 +261,12 @@ class Load:
     async def _audit(self, ground: Ground | None) -> Audit:
         if ground is None:
             return not_audited("there was no load")
+        if self._far.database is not None and self._far.process is None:
+            async with HttpOperator(self._far.http_url, AUDIT_S) as operator:
+                ids = [each.account_id for each in ground.accounts]
+                audit, wrong = await audit_elsewhere(self._far.database, operator, ids)
+            self._course.trouble += [wrong] if wrong else []
+            return audit
         if self._far.database is not None:
             is_running = not self._course.is_far_end_gone
             return await audit_place(self._far.database, is_running=is_running)

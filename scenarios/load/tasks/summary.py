@@ -171,8 +171,7 @@ def _too_few(wanted: TaskLoad, course: Course) -> Iterator[str]:
     missed = totals.due - totals.begun
     if rate is not None and missed > max(1, MISSED_SHARE * totals.due):
         done = course.tally.count(CREATE) / course.seconds if course.seconds else 0.0
-        were = "creator was" if wanted.creators == 1 else "creators were"
         yield (
-            f"{wanted.creators:,} {were} too few for {rate:g}/s: {done:.1f}/s done, "
-            f"{missed:,} of {totals.due:,} creations never begun"
+            f"{rate:g}/s was not reached: {done:.1f}/s done, {missed:,} of {totals.due:,} creations never begun; "
+            f"{counted(wanted.creators, 'creator')} could not do more, or the platform could not"
         )

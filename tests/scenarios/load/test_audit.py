@@ -6,7 +6,7 @@ from msgspec import structs
 
 from platform_stub.protocol import operator as api
 from platform_stub.server import Stub
-from scenarios.load.audit import audit_journals, audit_place
+from scenarios.load.audit import audit_elsewhere, audit_journals, audit_place
 from scenarios.load.tasks.ground import Ground, ids_of, order_of, prepare
 from scenarios.load.tasks.plan import TaskPlan
 from scenarios.load.tasks.setting_up import SettingUp
@@ -92,3 +92,14 @@ async def test_what_can_not_be_read_is_not_audited_and_says_why(tmp_path):
     found = await audit_place(tmp_path, is_running=False)
     assert (found.audited, found.is_broken) == (False, False)
     assert "there is no ota-sim.db" in found.how
+
+
+async def test_the_database_of_another_platform_is_not_taken_for_its_own(tmp_path):
+    async with Stub(data=tmp_path / "own") as stub, Stub(data=tmp_path / "other"):
+        ids = await made(stub)
+        async with HttpOperator(stub.http_url) as operator:
+            audit, wrong = await audit_elsewhere(tmp_path / "own", operator, ids)
+            assert (audit.audited, audit.findings, wrong) == (True, (), "")
+            audit, wrong = await audit_elsewhere(tmp_path / "other", operator, ids)
+    assert not audit.audited
+    assert "other is not what the platform at --url keeps" in wrong

@@ -35,7 +35,7 @@ def test_every_option_of_create_task_is_named():
 
 def test_every_command_has_its_line_in_the_help():
     assert {name: command(name).get_short_help_str(200) for name in COMMANDS} == {
-        name: help_text for name, (_, _, help_text) in COMMANDS.items()
+        name: help_text for name, (_, help_text) in COMMANDS.items()
     }
 
 

@@ -1,6 +1,7 @@
 import asyncio
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -69,6 +70,28 @@ async def test_a_child_that_does_not_listen_is_ended_all_the_same(tmp_path):
     await child.start()
     await up.wait()
     assert await child.stop(0.2, signal.SIGTERM) == -signal.SIGKILL
+
+
+async def test_what_a_child_started_does_not_outlive_it(tmp_path):
+    """Its own child holds its standard error open, which must not be waited for either."""
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import os, time\nif pid := os.fork():\n    print(pid, flush=True)\n    os._exit(3)\ntime.sleep(600)\n"
+    )
+    lines = []
+    child = Child("the child", ["python3", str(program)], lines.append)
+    await child.start()
+    async with asyncio.timeout(30):
+        assert await child.ended() == 3
+        while _runs(int(lines[0])):
+            await asyncio.sleep(0.01)
+
+
+def _runs(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 async def test_what_can_not_be_started_is_named():

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 from msgspec import structs
 
 from scenarios.cli import main
-from scenarios.load.curves import POINTS_MAX, thin
+from scenarios.load.curves import POINTS_MAX, thin, whole_seconds
 from scenarios.load.report import make_html, make_json, make_junit, text_lines, write_reports
 from scenarios.load.result import (
     Audit,
@@ -136,6 +136,28 @@ def test_a_long_course_is_thinned_without_losing_its_peaks():
     assert len(drawn) <= POINTS_MAX
     assert max(each.p99_us for each in drawn) == 900_000
     assert {each.count for each in drawn} == {10}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "kept"),
+    [(3.04, (0, 1, 2)), (3, (0, 1, 2)), (4, (0, 1, 2, 3)), (9.5, (0, 1, 2, 3))],
+)
+def test_the_second_that_a_run_ends_in_is_no_rate(seconds, kept):
+    points = [Point(second=at, count=50) for at in range(4)]
+    assert tuple(each.second for each in whole_seconds(points, seconds)) == kept
+
+
+def test_a_run_of_a_part_of_a_second_keeps_its_only_one():
+    points = [Point(second=0, count=20)]
+    assert whole_seconds(points, 0.4) == points
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"), [("create-task", "exact to the microsecond"), ("fleet", "rounded to three digits")]
+)
+def test_the_page_says_how_exact_durations_are(kind, said):
+    page = make_html(structs.replace(result(), kind=kind))
+    assert f"Durations, {said}" in page.decode()
 
 
 def test_the_schema_is_printed_by_the_command():

@@ -19,6 +19,8 @@ from gevent import subprocess
 from device_sim.shards.messages import Event, Order, event_of, line_of
 
 LEAVE_S: Final = 10.0
+FROZEN_S: Final = 15.0
+"""From when it was let go until it is taken for frozen; less than the command gives this process."""
 WORDS_BYTES: Final = 4_096
 _ROOT: Final = str(Path(__file__).resolve().parents[4])
 _BOOT: Final = "import sys; sys.path.insert(0, sys.argv[1]); from device_sim.shards.shard import main; main()"
@@ -56,9 +58,14 @@ class ShardProcess:
                 yield event_of(line)
 
     def leave(self) -> None:
-        """Let it end by itself."""
+        """Let it end by itself; one that does nothing any more is killed, or it would outlive us."""
         with contextlib.suppress(OSError, ValueError):
             self._process.stdin.close()
+        gevent.spawn_later(FROZEN_S, self._kill)
+
+    def _kill(self) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
 
     def end(self) -> tuple[int, str]:
         """Wait for its end, and make one if there is none; answers the exit code and its last words."""

@@ -40,6 +40,8 @@ CLOSE: Final = "ota-sim close"
 REPORT: Final = "ota_sim"
 """The key of our counts in what a worker reports to its master."""
 BROKEN: Final = 3
+ALONE_S: Final = 3.0
+"""For Locust to end by itself when nobody listens any more; a master that waits for workers never looks."""
 CSV_MORE_S: Final = 0.2
 _log: Final = logging.getLogger("ota-sim")
 
@@ -330,6 +332,7 @@ class TaskRun:
         except OSError:  # nobody listens any more: what is done here is for nobody
             self._pipe = None
             gevent.spawn(self._quit)
+            gevent.spawn_later(ALONE_S, os._exit, BROKEN)
 
     # --- ending
 

@@ -9,6 +9,7 @@ from aiohttp import ClientError, ClientSession
 
 from platform_stub.server import Stub
 from scenarios.auditor import audit_database
+from scenarios.load.locust_process import meeting_words
 from tests.scenarios.load.tasks.loads import ROOT, started
 
 LOCUST = (
@@ -26,7 +27,7 @@ async def test_it_makes_its_ground_itself_and_prints_exact_percentiles(tmp_path,
     async with Stub(data=tmp_path / "data") as stub:
         async with started(
             *LOCUST, "-H", stub.http_url, "--headless", "-u", "4", "-r", "4", "--only-summary", "--task-count", "20",
-            "--task-rate", "40/s", "--task-again", "50%", "--csv", str(tmp_path / "load"), *words,
+            "--task-rate", "40/s", "--task-again", "50%", "--csv", str(tmp_path / "load"), *words, *meeting_words(words),
         ) as process:  # fmt: skip
             code, out, err = await process.end()
         assert code == 0, out + err
