@@ -242,10 +242,9 @@ async def test_a_large_use_case_in_a_thread_between_two_batches(anywhere):
     assert check(field)
 
 
+@pytest.mark.parametrize("places", ["postgresql"], indirect=True)  # a file has no connection to lose
 async def test_a_connection_that_was_lost_empties_it(anywhere):
     field = anywhere
-    if not hasattr(field.platform.store, "link"):
-        pytest.skip("a file has no connection to lose")
     task = await field.task()
     session = field.connect()
     await field.status(session, field.tid(task), 101)
